@@ -1,0 +1,18 @@
+//! Out: calls participants and reads their answers. Knows no transaction beyond the call in hand.
+
+use std::future::Future;
+
+use crate::model::{BranchCall, Outcome, Protocol};
+
+/// Calls branches. What cannot be called is an [`Outcome`] like any other: nothing here fails.
+pub trait Caller: Send + Sync + 'static {
+    /// Calls the branch once and reads its answer, within the call's timeout.
+    fn call(&self, call: &BranchCall<'_>) -> impl Future<Output = Outcome> + Send;
+
+    /// Whether some module handles `url` in a transaction of `protocol`; asked before anything is
+    /// stored. The empty URL is no call at all and always fine.
+    ///
+    /// # Errors
+    /// What is wrong with the URL and what would be right, for the client.
+    fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String>;
+}

@@ -1,0 +1,27 @@
+//! tandem coordinates distributed transactions: the changes of several services succeed together
+//! or are undone together.
+//!
+//! The rooms, in the order in which a transaction's data meets them:
+//!
+//! - [`config`]: every setting, typed, documented and checked as a whole
+//! - [`app`]: makes the parts, starts them, drains them in order
+//! - [`api`]: bytes in, bytes out; parses, checks and words the replies
+//! - [`wire`]: the protocol's JSON: reads requests tolerantly
+//! - [`service`]: the use cases that every API calls
+//! - [`pattern`]: pure decisions: what to do next, and what an answer means
+//! - [`worker`]: claims due transactions and drives each to its next rest
+//! - [`branch`]: calls the participants and reads their answers
+//! - [`store`]: the only room that knows Redis
+//! - [`model`]: the values that all of them speak of
+//! - [`clock`]: the only caller of the system clock
+//! - [`telemetry`]: metric names, labels and units; logs
+//!
+//! `ARCHITECTURE.md` says who may use whom, and why.
+
+pub mod branch;
+pub mod clock;
+pub mod model;
+pub mod pattern;
+pub mod store;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,21 @@
+//! The values that every room speaks of. No I/O, no clock, no Redis, no tokio.
+
+mod branch;
+mod gid;
+mod global;
+mod options;
+mod spec;
+mod state;
+mod time;
+mod token;
+mod words;
+
+pub use branch::{Branch, BranchCall, Outcome};
+pub use gid::{GID_BYTES_MAX, Gid, GidError};
+pub use global::Global;
+pub use options::Options;
+pub use spec::{Orders, Spec, StepUrls};
+pub use state::{LAST_ERROR_BYTES_MAX, Progress, REASON_BYTES_MAX, Row, State, clip};
+pub use time::Timestamp;
+pub use token::{Token, Tokens};
+pub use words::{Mode, Op, Protocol, Status};
