@@ -87,22 +87,37 @@ impl Spec {
         step * 2
     }
 
+    /// What `row` asks.
+    pub fn op(&self, row: usize) -> Op {
+        match self.mode {
+            Mode::Saga if row.is_multiple_of(2) => Op::Compensate,
+            Mode::Saga | Mode::Message => Op::Action,
+        }
+    }
+
+    /// The URL of `row`; empty is a success without a call.
+    pub fn url(&self, row: usize) -> &str {
+        let urls = self.steps.get(self.step(row));
+        urls.map_or("", |urls| match self.op(row) {
+            Op::Compensate => urls.compensate.as_str(),
+            Op::Action | Op::QueryPrepared => urls.action.as_str(),
+        })
+    }
+
+    fn step(&self, row: usize) -> usize {
+        match self.mode {
+            Mode::Saga => row / 2,
+            Mode::Message => row,
+        }
+    }
+
     /// What `row` asks of which branch; `None` for a row that there is not.
     pub fn branch(&self, row: usize) -> Option<Branch<'_>> {
-        let (step, op) = match self.mode {
-            Mode::Saga if row.is_multiple_of(2) => (row / 2, Op::Compensate),
-            Mode::Saga => (row / 2, Op::Action),
-            Mode::Message => (row, Op::Action),
-        };
-        let urls = self.steps.get(step)?;
-        let url = match op {
-            Op::Compensate => &urls.compensate,
-            Op::Action | Op::QueryPrepared => &urls.action,
-        };
+        let step = self.step(row);
         Some(Branch {
             branch_id: format!("{:02}", step + 1),
-            op,
-            url,
+            op: self.op(row),
+            url: self.url(row),
             payload: self.payloads.get(step)?,
         })
     }

@@ -1,0 +1,101 @@
+//! What one round remembers and no successor needs.
+
+use super::Target;
+use crate::model::{LAST_ERROR_BYTES_MAX, Outcome, Timestamp, clip};
+
+/// What became of a target in this round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// Not called yet.
+    #[default]
+    Not,
+    /// The call is under way.
+    InFlight,
+    /// It was called, and this round does not call it again.
+    Over,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Round {
+    rows: Vec<Tried>,
+    query_prepared: Tried,
+    pub(super) n_in_flight: usize,
+    /// Calls of actions beyond the first of each, counted against the retry limit.
+    pub(super) extra_calls: u32,
+    /// The retry limit is used up.
+    pub(super) limit_reached: bool,
+    pub(super) last_error: Option<String>,
+    n_busy: usize,
+    n_answers: usize,
+    pub(super) version: u64,
+    pub(super) gate: u64,
+    pub(super) promoted: bool,
+    pub(super) rests_until: Option<Timestamp>,
+}
+
+impl Round {
+    pub(super) fn new(row_count: usize) -> Self {
+        Self {
+            rows: vec![Tried::Not; row_count],
+            query_prepared: Tried::Not,
+            n_in_flight: 0,
+            extra_calls: 0,
+            limit_reached: false,
+            last_error: None,
+            n_busy: 0,
+            n_answers: 0,
+            version: 0,
+            gate: 0,
+            promoted: false,
+            rests_until: None,
+        }
+    }
+
+    pub(super) fn tried(&self, row: usize) -> Tried {
+        self.rows.get(row).copied().unwrap_or(Tried::Over)
+    }
+
+    pub(super) fn query_prepared(&self) -> Tried {
+        self.query_prepared
+    }
+
+    pub(super) fn started(&mut self, target: Target) {
+        self.set(target, Tried::InFlight);
+        self.n_in_flight += 1;
+    }
+
+    /// A call was answered, or an empty URL needed none.
+    pub(super) fn finished(&mut self, target: Target, outcome: &Outcome) {
+        if self.set(target, Tried::Over) == Some(Tried::InFlight) {
+            self.n_in_flight = self.n_in_flight.saturating_sub(1);
+        }
+        match outcome {
+            Outcome::Busy => self.n_busy += 1,
+            Outcome::Success | Outcome::Failure(_) | Outcome::Ongoing | Outcome::Unknown(_) => {
+                self.n_answers += 1;
+            }
+        }
+    }
+
+    /// Lets `target` be called once more in this round.
+    pub(super) fn again(&mut self, target: Target) {
+        self.set(target, Tried::Not);
+    }
+
+    pub(super) fn erred(&mut self, message: &str) {
+        self.last_error = Some(clip(message, LAST_ERROR_BYTES_MAX).to_owned());
+    }
+
+    /// Whether the round stopped since a host had no room, and for no other reason.
+    pub(super) fn only_busy(&self) -> bool {
+        self.n_busy > 0 && self.last_error.is_none()
+    }
+
+    fn set(&mut self, target: Target, tried: Tried) -> Option<Tried> {
+        let slot = match target {
+            Target::Row(row) => self.rows.get_mut(row),
+            Target::QueryPrepared => Some(&mut self.query_prepared),
+        };
+        slot.map(|slot| std::mem::replace(slot, tried))
+    }
+}
