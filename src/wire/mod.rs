@@ -13,6 +13,8 @@ mod orders;
 mod overriding;
 mod request;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use error::BadRequest;
 pub use overriding::{Override, apply_override};
