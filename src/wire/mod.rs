@@ -1,2 +1,22 @@
 //! The protocol's JSON, read tolerantly: the clients of five languages send nulls, duplicate keys
 //! and keys in any case.
+//!
+//! Reading is pure and deterministic: a body that was accepted once is accepted again when it is
+//! read back from the store. What a transaction means to do is decided in `pattern`; which URLs
+//! can be called, in `branch`.
+
+mod custom_data;
+mod error;
+mod fields;
+mod json;
+mod orders;
+mod overriding;
+mod request;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub use error::BadRequest;
+pub use overriding::{Override, apply_override};
+pub use request::{Request, SECONDS_MAX, STEPS_CEILING, read_request};
+pub use spec::{Limits, read_stored};
