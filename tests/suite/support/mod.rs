@@ -1,0 +1,7 @@
+//! What several tests share.
+
+pub(crate) mod model_entry;
+pub(crate) mod model_rules;
+pub(crate) mod model_store;
+pub(crate) mod samples;
+pub(crate) mod time;
