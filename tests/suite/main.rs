@@ -7,4 +7,5 @@
 )]
 
 mod schedules;
+mod simulation;
 mod support;

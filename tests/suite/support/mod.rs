@@ -3,5 +3,6 @@
 pub(crate) mod model_entry;
 pub(crate) mod model_rules;
 pub(crate) mod model_store;
+pub(crate) mod rng;
 pub(crate) mod samples;
 pub(crate) mod time;
