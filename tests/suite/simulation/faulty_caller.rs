@@ -1,7 +1,11 @@
 //! The way between one node and the participants, and what must hold of each call at the moment
 //! that it is made.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tandem::{
     branch::Caller,
@@ -9,11 +13,7 @@ use tandem::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    node::Node,
-    participants::Arrival,
-    world::{Counts, World},
-};
+use super::{counts::Count, node::Node, participants::Arrival, world::World};
 
 /// A slow call arrives at most this much after it was made.
 pub(crate) const SLOW_CALL_MS_MAX: u64 = 30_000;
@@ -22,12 +22,13 @@ pub(crate) const SLOW_CALL_MS_MAX: u64 = 30_000;
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyCaller {
     node: Arc<Node>,
+    under_way: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl FaultyCaller {
     /// The participants as `node` sees them.
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        Self { node }
+        Self { node, under_way: Arc::default() }
     }
 
     /// How long the call takes there, and its answer back.
@@ -52,12 +53,21 @@ impl Caller for FaultyCaller {
     async fn call(&self, call: &BranchCall<'_>) -> Outcome {
         let node = &self.node;
         let world = Arc::clone(&node.world);
-        Counts::one(&world.counts.branch_calls);
+        world.counts.one(Count::BranchCall);
         node.perhaps_falter("before a call").await;
         let what = format!("{} {} {}", call.gid, call.branch_id, call.op.as_str());
         if let Some(fault) = fault_of(&world, node, call) {
             world.trace(|| format!("{} calls {what}: FAULT: {fault}", node.name));
             world.participants().faults.push(format!("{} calls {what}: {fault}", node.name));
+        }
+        let Some(_guard) = UnderWay::enter(&self.under_way, &what) else {
+            let fault = format!("{} calls {what} while the same call is under way", node.name);
+            world.participants().faults.push(fault);
+            return Outcome::Unknown("under way".to_owned());
+        };
+        let is_busy = world.chance(&["busy", &node.name, &what]).happens(world.weather.busy);
+        if node.is_in_weather() && is_busy {
+            return Outcome::Busy;
         }
         let (there, back) = self.way(call);
         let (sender, receiver) = oneshot::channel();
@@ -89,11 +99,31 @@ impl Caller for FaultyCaller {
     }
 }
 
+/// One call that this node waits for.
+struct UnderWay {
+    all: Arc<Mutex<BTreeSet<String>>>,
+    what: String,
+}
+
+impl UnderWay {
+    /// `None` if this node waits for the same call already.
+    fn enter(all: &Arc<Mutex<BTreeSet<String>>>, what: &str) -> Option<Self> {
+        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned());
+        is_new.then(|| Self { all: Arc::clone(all), what: what.to_owned() })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.what);
+    }
+}
+
 fn arrive(node: &Node, mut arrival: Arrival, is_given_up: bool) -> Outcome {
     let world = &node.world;
     arrival.is_late = is_given_up || node.is_dead() || !is_holder(world, node, &arrival);
     if arrival.is_late {
-        Counts::one(&world.counts.late_calls);
+        world.counts.one(Count::LateCall);
     }
     let outcome = world.participants().answer(&arrival, world.seed, &world.weather);
     world.trace(|| {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::support::model_store::ModelStore;
 
-use super::{node::Node, world::Counts};
+use super::{counts::Count, node::Node};
 
 /// How long a node waits for a reply before it calls the command unanswered.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -78,11 +78,11 @@ impl FaultyStore {
     ) -> Result<T, StoreError> {
         let node = &self.node;
         let world = &node.world;
-        Counts::one(&world.counts.store_calls);
+        world.counts.one(Count::StoreCall);
         node.perhaps_falter(&format!("before {kind}")).await;
         let way = self.way(kind, gid);
         if !(way.is_sent && way.is_executed && way.is_answered) {
-            Counts::one(&world.counts.store_faults);
+            world.counts.one(Count::StoreFault);
             world.trace(|| format!("{} {kind} {gid}: {way:?}", node.name));
         }
         if !way.is_sent {
@@ -91,7 +91,7 @@ impl FaultyStore {
         }
         let command = Arc::new(command);
         if let Some(after) = way.copy_after {
-            Counts::one(&world.counts.late_copies);
+            world.counts.one(Count::LateCopy);
             let (command, world) = (Arc::clone(&command), Arc::clone(world));
             let (name, gid) = (node.name.clone(), gid.to_owned());
             tokio::spawn(async move {

@@ -5,6 +5,7 @@
 //! `SIM_SEEDS` says how many seeds are run, and `SIM_SEED` runs one and prints all that happens.
 
 mod client;
+mod counts;
 mod faulty_caller;
 mod faulty_store;
 mod invariants;
@@ -24,6 +25,7 @@ use std::{
     thread,
 };
 
+use counts::Counts;
 use node::Node;
 use plain_worker::Flaw;
 use run::run;
@@ -46,7 +48,9 @@ fn the_simulation_finds_each_flaw() {
         Flaw::IgnoresRefusals,
         Flaw::IgnoresDelays,
     ] {
-        let found = first_broken(0..SEEDS_OF_FLAWS, |node| plain_worker::run(node, flaw));
+        let start = |node| plain_worker::run(node, flaw);
+        let found = first_broken(SEEDS_OF_FLAWS, start, &Counts::default());
+        println!("{flaw:?} is found by seed {found:?}");
         assert!(found.is_some(), "{flaw:?} was not found in {SEEDS_OF_FLAWS} runs");
     }
 }
@@ -65,28 +69,33 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let range = match number("SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIM_SEEDS").unwrap_or(seeds),
+    let counts = Counts::default();
+    let suspect = match number("SIM_SEED") {
+        Some(seed) => Some(seed),
+        None => first_broken(number("SIM_SEEDS").unwrap_or(seeds), &start, &counts),
     };
-    let is_alone = range.end - range.start == 1;
-    if let Some(seed) = first_broken(range.clone(), &start).or(is_alone.then_some(range.start)) {
+    if let Some(seed) = suspect {
         let again = run(seed, true, &start);
         println!("{}", again.world.traced().join("\n"));
         println!("{:?}", again.world.counts);
         assert!(again.broken.is_empty(), "SIM_SEED={seed}\n{}", again.broken.join("\n"));
+        assert!(number("SIM_SEED").is_some(), "SIM_SEED={seed} left something broken only once");
+    } else {
+        println!("{counts:?}");
+        assert_eq!(counts.never(), [], "too few seeds to prove anything");
     }
 }
 
 /// The smallest seed of those that were run when one left something broken.
 fn first_broken<F>(
-    seeds: std::ops::Range<u64>,
+    seeds: u64,
     start: impl Fn(Arc<Node>) -> F + Sync,
+    counts: &Counts,
 ) -> Option<u64>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let next = AtomicU64::new(seeds.start);
+    let next = AtomicU64::new(0);
     let found = Mutex::new(None::<u64>);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
     thread::scope(|scope| {
@@ -94,10 +103,12 @@ where
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || found.lock().unwrap().is_some() {
+                    if seed >= seeds || found.lock().unwrap().is_some() {
                         return;
                     }
-                    if !run(seed, false, &start).broken.is_empty() {
+                    let run = run(seed, false, &start);
+                    counts.add(&run.world);
+                    if !run.broken.is_empty() {
                         let mut found = found.lock().unwrap();
                         *found = Some(found.map_or(seed, |other| other.min(seed)));
                     }

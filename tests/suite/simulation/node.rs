@@ -14,7 +14,7 @@ use std::{
 use tandem::{clock::Clock, clock::SystemClock, model::Timestamp};
 use tokio::{sync::Notify, time::Instant};
 
-use super::world::{Counts, World};
+use super::{counts::Count, world::World};
 
 /// A node stands still for at most this long, which is beyond any lease.
 const PAUSE_MS_MAX: u64 = 9_000;
@@ -55,7 +55,7 @@ impl Node {
     /// Crashes it; nothing that it awaits goes on.
     pub(crate) fn crash(&self, at: &str) {
         if !self.is_dead.swap(true, Ordering::Relaxed) {
-            Counts::one(&self.world.counts.crashes);
+            self.world.counts.one(Count::Crash);
             self.world.trace(|| format!("{} CRASHES at {at}", self.name));
             self.died.notify_one();
         }
@@ -90,7 +90,7 @@ impl Node {
                 self.crash(at);
             } else if rng.happens(weather.pause) {
                 let span = rng.up_to_ms(PAUSE_MS_MAX);
-                Counts::one(&self.world.counts.pauses);
+                self.world.counts.one(Count::Pause);
                 self.world.trace(|| format!("{} stands still for {span:?} at {at}", self.name));
                 let until = Instant::now() + span;
                 *self.stands_still_until.lock().unwrap_or_else(PoisonError::into_inner) =

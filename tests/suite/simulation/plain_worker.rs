@@ -2,7 +2,11 @@
 //! simulation passes what is right, and with one of its rules taken out, that it finds what is
 //! wrong; a simulation that finds nothing proves nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tandem::{
     branch::Caller,
@@ -42,6 +46,7 @@ pub(crate) async fn run(node: Arc<Node>, flaw: Flaw) {
         store: FaultyStore::new(Arc::clone(&node)),
         caller: FaultyCaller::new(Arc::clone(&node)),
         tokens: Tokens::new(&node.name),
+        in_work: Mutex::default(),
         node,
         flaw,
     });
@@ -62,6 +67,7 @@ struct PlainWorker {
     store: FaultyStore,
     caller: FaultyCaller,
     tokens: Tokens,
+    in_work: Mutex<BTreeSet<Gid>>,
     flaw: Flaw,
 }
 
@@ -77,6 +83,10 @@ struct Over;
 
 impl PlainWorker {
     async fn drive(&self, gid: &Gid, score: Timestamp) {
+        // A node that stood still finds due what it has in work itself.
+        if !self.in_work.lock().unwrap_or_else(PoisonError::into_inner).insert(gid.clone()) {
+            return;
+        }
         let token = self.tokens.next();
         let deadline = self.node.monotonic() + LEASE;
         if let Ok(TakeReply::Taken(taken)) = self.store.take(gid, score, &token).await {
@@ -84,6 +94,7 @@ impl PlainWorker {
             // An error ends the hold; whoever claims it next goes on.
             while self.step(&mut hold).await.is_ok() {}
         }
+        self.in_work.lock().unwrap_or_else(PoisonError::into_inner).remove(gid);
     }
 
     async fn step(&self, hold: &mut Hold) -> Result<(), Over> {
@@ -185,16 +196,18 @@ impl PlainWorker {
         let mut state = hold.taken.global.state.clone();
         let is_left = |step: &usize| {
             let action = state.rows[spec.action_row(*step)].progress;
-            let is_to_undo = match self.flaw {
-                Flaw::ForgetsWhatMayHaveRun => action == Progress::Succeeded,
-                _ => action != Progress::NotStarted,
+            let is_to_undo = if self.flaw == Flaw::ForgetsWhatMayHaveRun {
+                action == Progress::Succeeded
+            } else {
+                action != Progress::NotStarted
             };
             is_to_undo && state.rows[spec.compensate_row(*step)].progress != Progress::Succeeded
         };
         let mut steps = 0..spec.steps.len();
-        let next = match self.flaw {
-            Flaw::UndoesForwards => steps.find(is_left),
-            _ => steps.rev().find(is_left),
+        let next = if self.flaw == Flaw::UndoesForwards {
+            steps.find(is_left)
+        } else {
+            steps.rev().find(is_left)
         };
         let Some(step) = next else {
             state.status = Status::Failed;

@@ -30,6 +30,8 @@ pub(crate) struct Weather {
     pub(crate) branch_ms_max: u64,
     /// A branch call's way takes longer than the caller waits.
     pub(crate) slow_branch: u64,
+    /// A branch call is not made, since too many are under way.
+    pub(crate) busy: u64,
     /// A participant answers otherwise than with success, in chances per 1,000 calls.
     pub(crate) refusal: u64,
     /// The same for ONGOING.
@@ -60,6 +62,7 @@ impl Weather {
             redis_ms_max: level(2, 400),
             branch_ms_max: level(20, 2_500),
             slow_branch: level(20, 100),
+            busy: level(10, 80),
             refusal: level(60, 250),
             ongoing: level(60, 250),
             branch_error: level(60, 250),

@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::support::{model_store::ModelStore, rng::Rng, time::ManualTime};
 
-use super::{client::Promise, participants::Participants, weather::Weather};
+use super::{client::Promise, counts::Counts, participants::Participants, weather::Weather};
 
 /// Where the simulated Redis's clock starts.
 const START: Timestamp = Timestamp::from_us(1_800_000_000_000_000);
@@ -35,25 +32,6 @@ pub(crate) struct World {
     stops_by_force: Mutex<Vec<Token>>,
     trace: Option<Mutex<Vec<String>>>,
     pub(crate) counts: Counts,
-}
-
-/// How often the run met what it is for; a simulation that never crashes a node proves nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) store_calls: AtomicU64,
-    pub(crate) store_faults: AtomicU64,
-    pub(crate) late_copies: AtomicU64,
-    pub(crate) branch_calls: AtomicU64,
-    pub(crate) late_calls: AtomicU64,
-    pub(crate) crashes: AtomicU64,
-    pub(crate) pauses: AtomicU64,
-}
-
-impl Counts {
-    /// Adds one.
-    pub(crate) fn one(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl World {
