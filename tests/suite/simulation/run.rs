@@ -60,6 +60,15 @@ where
             });
         }
     };
+    if let Some((at, by)) = world.weather.clock_jump {
+        let world = Arc::clone(world);
+        tokio::spawn(async move {
+            tokio::time::sleep(at).await;
+            let time = world.store.time();
+            time.set(time.now().plus(by));
+            world.trace(|| format!("Redis's clock is put forward by {by:?}"));
+        });
+    }
     let end = async {
         // What is late comes at last, and must change nothing.
         let late_ms = faulty_store::LATE_COPY_MS_MAX.max(faulty_caller::SLOW_CALL_MS_MAX);

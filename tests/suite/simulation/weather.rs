@@ -12,6 +12,9 @@ pub(crate) struct Weather {
     pub(crate) clears_up_at: Duration,
     /// Redis is away for all nodes between these two.
     pub(crate) outage: (Duration, Duration),
+    /// When Redis's clock is put forward, and by how much. Never back: no node can know of that
+    /// before the next reply, so that what is delayed may be called too early.
+    pub(crate) clock_jump: Option<(Duration, Duration)>,
     /// A command is not executed, and the node cannot know.
     pub(crate) lost_request: u64,
     /// A command is executed, and the node cannot know.
@@ -53,6 +56,7 @@ impl Weather {
         let mut weather = Self {
             clears_up_at: Duration::from_secs(20),
             outage: (Duration::ZERO, Duration::ZERO),
+            clock_jump: None,
             lost_request: level(10, 60),
             lost_reply: level(10, 60),
             unreachable: level(5, 30),
@@ -70,6 +74,9 @@ impl Weather {
         if rng.happens(200) {
             let from = rng.up_to_ms(10_000);
             weather.outage = (from, from + rng.up_to_ms(6_000));
+        }
+        if rng.happens(150) {
+            weather.clock_jump = Some((rng.up_to_ms(15_000), rng.up_to_ms(8_000)));
         }
         weather
     }
