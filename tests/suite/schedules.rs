@@ -186,3 +186,65 @@ async fn only_a_prepared_message_is_aborted() {
     let end = scene.store.abort(&scene.gid, &again, None, Durability::Memory).await;
     assert_eq!(end, Ok(Aborted::Conflict(Mode::Message, Status::Failed)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_message_that_is_submitted_again_comes_no_sooner() {
+    let scene = Scene::new();
+    let mut message = spec("g", Mode::Message, 1);
+    message.delay = Duration::from_secs(60);
+    let request = submit(message.clone(), scene.here.next(), true);
+    let created_at = scene.store.time().now();
+    let created = Submitted::Created { created_at, held: false };
+    assert_eq!(scene.store.submit(request).await, Ok(created));
+
+    let again = submit(message, scene.here.next(), true);
+    assert_eq!(scene.store.submit(again).await, Ok(Submitted::NotHeld));
+    let stored = scene.store.query(&scene.gid).await.unwrap().unwrap();
+    let due_at = created_at.plus(Duration::from_secs(60));
+    assert_eq!(stored.due_at, Some(due_at));
+    assert_eq!(stored.global.state.not_before, Some(due_at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_in_the_prepare_counts_from_the_promotion() {
+    for is_promoted_by_answer in [false, true] {
+        let scene = Scene::new();
+        let mut message = spec("g", Mode::Message, 1);
+        message.delay = Duration::from_secs(60);
+        scene.store.prepare(prepare(message.clone(), scene.here.next())).await.unwrap();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        if is_promoted_by_answer {
+            let holder = scene.there.next();
+            let taken = scene.claim(&holder).await;
+            let mut promotion = next_record(&taken, &holder, Status::Submitted);
+            promotion.promoted = true;
+            assert_eq!(scene.store.record(&promotion).await, Ok(Recorded::Written));
+        } else {
+            message.delay = Duration::ZERO;
+            let request = submit(message, scene.here.next(), true);
+            assert_eq!(scene.store.submit(request).await, Ok(Submitted::NotHeld));
+        }
+        let stored = scene.store.query(&scene.gid).await.unwrap().unwrap();
+        let not_before = scene.store.time().now().plus(Duration::from_secs(60));
+        assert_eq!(stored.global.state.not_before, Some(not_before));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_takes_over_what_a_node_holds_as_prepared() {
+    let scene = Scene::new();
+    let mut message = spec("g", Mode::Message, 2);
+    scene.store.prepare(prepare(message.clone(), scene.here.next())).await.unwrap();
+    let asking = scene.there.next();
+    let taken = scene.claim(&asking).await;
+    message.options.retry_limit = Some(7);
+    let request = submit(message, scene.here.next(), true);
+    let Ok(Submitted::Held(held)) = scene.store.submit(request).await else {
+        panic!("not held");
+    };
+    assert_eq!(held.n, taken.n + 1);
+    assert_eq!(held.global.spec.options.retry_limit, Some(7));
+    let answer = next_record(&taken, &asking, Status::Failed);
+    assert_eq!(scene.store.finish(&answer).await, Ok(Recorded::Refused));
+    assert_eq!(scene.status().await, Status::Submitted);
+}
