@@ -1,0 +1,186 @@
+//! Random calls of a store, said so that they can be made of any: by what each store answered
+//! before, rather than by points in time and numbers of its own.
+
+use std::time::Duration;
+
+use tandem::model::{Mode, Status};
+
+use crate::support::rng::Rng;
+
+/// Transactions that one sequence speaks of.
+pub(crate) const GIDS: usize = 3;
+
+/// Requests and holds that one sequence speaks of; some calls repeat a request, some a hold's.
+pub(crate) const TOKENS: usize = 12;
+
+/// The tokens of holds that were claimed; the others belong to requests.
+const HOLD_TOKENS: std::ops::Range<usize> = 8..12;
+
+/// A span that no sequence lasts.
+pub(crate) const LONG: Duration = Duration::from_hours(1);
+
+/// One call.
+#[derive(Clone, Debug)]
+pub(crate) enum Call {
+    Prepare {
+        request: Request,
+        timeout: Duration,
+    },
+    Submit {
+        request: Request,
+        held: bool,
+        is_over: bool,
+        lease: Duration,
+        is_promote: bool,
+    },
+    Abort {
+        gid: usize,
+        token: usize,
+        has_reason: bool,
+    },
+    ForceStop {
+        gid: usize,
+        token: usize,
+    },
+    Reset {
+        gid: usize,
+    },
+    ResetLaterThan,
+    Query {
+        gid: usize,
+    },
+    ClaimDue,
+    /// `claims_ago` says by which of the claims that met it before.
+    Take {
+        gid: usize,
+        token: usize,
+        claims_ago: usize,
+    },
+    Renew {
+        gid: usize,
+        who: Who,
+        lease: Duration,
+    },
+    Record {
+        gid: usize,
+        who: Who,
+        ahead: u64,
+        status: Status,
+        promoted: bool,
+        hold: HoldEnd,
+    },
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) gid: usize,
+    pub(crate) token: usize,
+    pub(crate) mode: Mode,
+    pub(crate) steps: usize,
+    pub(crate) delay: Duration,
+    /// Seconds; 0 when it does not say.
+    pub(crate) retry_interval: u64,
+}
+
+/// Who writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// Who was last given a hold.
+    LastHolder,
+    /// Somebody, by the number of the token.
+    Token(usize),
+}
+
+/// What becomes of a hold with a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum HoldEnd {
+    Kept,
+    Rest { due_in: Duration },
+    Finish,
+}
+
+/// A sequence of `length` calls.
+pub(crate) fn sequence(rng: &mut Rng, length: usize) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::with_capacity(length);
+    while calls.len() < length {
+        let again = match calls.len() {
+            0 => None,
+            // Whatever may be sent twice is.
+            made => rng.happens(150).then(|| calls[made - 1 - rng.index(made.min(4))].clone()),
+        };
+        calls.push(again.unwrap_or_else(|| call(rng)));
+    }
+    calls
+}
+
+fn call(rng: &mut Rng) -> Call {
+    let gid = rng.index(GIDS);
+    match rng.below(100) {
+        0..10 => Call::Prepare { request: request(gid, 0..2, rng), timeout: zero_or_long(rng) },
+        10..26 => Call::Submit {
+            request: request(gid, 2..6, rng),
+            held: rng.happens(600),
+            is_over: rng.happens(80),
+            lease: zero_or_long(rng),
+            is_promote: rng.happens(200),
+        },
+        26..29 => Call::Abort { gid, token: 6, has_reason: rng.happens(500) },
+        29..31 => Call::ForceStop { gid, token: 7 },
+        31..39 => Call::Reset { gid },
+        39..41 => Call::ResetLaterThan,
+        41..46 => Call::Query { gid },
+        46..56 => Call::ClaimDue,
+        56..68 => {
+            let claims_ago = if rng.happens(800) { 0 } else { rng.index(3) };
+            Call::Take { gid, token: pick(HOLD_TOKENS, rng), claims_ago }
+        }
+        68..73 => Call::Renew { gid, who: who(rng), lease: zero_or_long(rng) },
+        _ => record(gid, rng),
+    }
+}
+
+fn request(gid: usize, tokens: std::ops::Range<usize>, rng: &mut Rng) -> Request {
+    // Mostly one mode for a gid, so that most sequences get somewhere.
+    let is_message = rng.happens(if gid == 0 { 100 } else { 900 });
+    Request {
+        gid,
+        token: pick(tokens, rng),
+        mode: if is_message { Mode::Message } else { Mode::Saga },
+        // A submit has the steps that were prepared; only the mode tells what they are.
+        steps: 2,
+        delay: if is_message && rng.happens(200) { LONG } else { Duration::ZERO },
+        retry_interval: if rng.happens(300) { 1 + rng.below(9) } else { 0 },
+    }
+}
+
+fn record(gid: usize, rng: &mut Rng) -> Call {
+    let (status, hold) = match rng.below(10) {
+        0 => (Status::Succeed, HoldEnd::Finish),
+        1 => (Status::Failed, HoldEnd::Finish),
+        2..5 => (Status::Submitted, HoldEnd::Rest { due_in: zero_or_long(rng) }),
+        5 => (Status::Aborting, HoldEnd::Rest { due_in: zero_or_long(rng) }),
+        6 => (Status::Prepared, HoldEnd::Rest { due_in: zero_or_long(rng) }),
+        7 => (Status::Aborting, HoldEnd::Kept),
+        _ => (Status::Submitted, HoldEnd::Kept),
+    };
+    let ahead = match rng.below(10) {
+        0 => 0,
+        1 => 2,
+        _ => 1,
+    };
+    let promoted = status != Status::Prepared && rng.happens(300);
+    Call::Record { gid, who: who(rng), ahead, status, promoted, hold }
+}
+
+fn who(rng: &mut Rng) -> Who {
+    if rng.happens(850) { Who::LastHolder } else { Who::Token(pick(2..TOKENS, rng)) }
+}
+
+fn zero_or_long(rng: &mut Rng) -> Duration {
+    if rng.happens(500) { Duration::ZERO } else { LONG }
+}
+
+fn pick(range: std::ops::Range<usize>, rng: &mut Rng) -> usize {
+    range.start + rng.index(range.len())
+}

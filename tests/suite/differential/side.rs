@@ -1,0 +1,342 @@
+//! One store under comparison: makes the calls of it and words its answers so that those of two
+//! stores can be compared, although each has its own clock.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use tandem::{
+    model::{Gid, Global, Mode, Options, Progress, Spec, Status, StepUrls, Timestamp, Token},
+    store::{
+        Durability, Prepare, Record, Recorded, Store, StoreError, Submit, Submitted, TakeReply,
+        Taken,
+    },
+};
+
+use crate::support::samples;
+
+use super::calls::{Call, GIDS, HoldEnd, LONG, Request, Who};
+
+/// The most due ones that a claim or a reset of many takes: more than there are.
+const ALL: usize = 100;
+
+/// One store, and what it answered so far.
+pub(crate) struct Side<S> {
+    store: S,
+    now: Box<dyn Fn() -> Timestamp>,
+    gids: Vec<Gid>,
+    tokens: Vec<Token>,
+    /// The scores that claims set, the newest last.
+    scores: BTreeMap<Gid, Vec<Timestamp>>,
+    /// What was last seen or written, with its number.
+    seen: BTreeMap<Gid, (u64, Global)>,
+    /// Who was last given a hold.
+    holders: BTreeMap<Gid, Token>,
+}
+
+impl<S: Store> Side<S> {
+    /// `now` tells the store's time; `gids` are new to it.
+    pub(crate) fn new(
+        store: S,
+        now: impl Fn() -> Timestamp + 'static,
+        gids: Vec<Gid>,
+        tokens: Vec<Token>,
+    ) -> Self {
+        assert_eq!(gids.len(), GIDS);
+        Self {
+            store,
+            now: Box::new(now),
+            gids,
+            tokens,
+            scores: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            holders: BTreeMap::new(),
+        }
+    }
+
+    /// Makes `call` and words the answer.
+    pub(crate) async fn make(&mut self, call: &Call) -> String {
+        match self.ask(call).await {
+            Ok(answer) => answer,
+            Err(error) => format!("{error:?}"),
+        }
+    }
+
+    /// Everything that is stored, worded.
+    pub(crate) async fn all(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        for gid in 0..GIDS {
+            all.push(self.make(&Call::Query { gid }).await);
+        }
+        all
+    }
+
+    async fn ask(&mut self, call: &Call) -> Result<String, StoreError> {
+        match call {
+            Call::Prepare { request, timeout } => {
+                let spec = self.spec(request);
+                let item = Prepare {
+                    timeout: *timeout,
+                    body: body(&spec),
+                    ..samples::prepare(spec, self.tokens[request.token].clone())
+                };
+                Ok(format!("{:?}", self.store.prepare(item).await?))
+            }
+            Call::Submit { request, held, is_over, lease, is_promote } => {
+                let item = self.submit(request, *held, *is_over, *lease);
+                let sent = item.clone();
+                let reply = if *is_promote {
+                    self.store.promote(item).await?
+                } else {
+                    self.store.submit(item).await?
+                };
+                Ok(self.submitted(reply, sent))
+            }
+            Call::Abort { gid, token, has_reason } => {
+                let reason = has_reason.then_some("a reason");
+                let (gid, token) = (&self.gids[*gid], &self.tokens[*token]);
+                let reply = self.store.abort(gid, token, reason, Durability::Memory).await?;
+                Ok(format!("{reply:?}"))
+            }
+            Call::ForceStop { gid, token } => {
+                let (gid, token) = (&self.gids[*gid], &self.tokens[*token]);
+                Ok(format!("{:?}", self.store.force_stop(gid, token, Durability::Memory).await?))
+            }
+            Call::Reset { gid } => Ok(format!("{:?}", self.store.reset(&self.gids[*gid]).await?)),
+            Call::ResetLaterThan => {
+                Ok(format!("{:?}", self.store.reset_later_than(LONG / 2, ALL).await?))
+            }
+            Call::Query { gid } => self.query(&self.gids[*gid]).await,
+            Call::ClaimDue => self.claim_due().await,
+            Call::Take { gid, token, claims_ago } => self.take(*gid, *token, *claims_ago).await,
+            Call::Renew { gid, who, lease } => {
+                let gid = &self.gids[*gid];
+                let token = self.token(gid, *who);
+                Ok(format!("{:?}", self.store.renew(gid, &token, *lease).await?))
+            }
+            Call::Record { gid, who, ahead, status, promoted, hold } => {
+                let gid = self.gids[*gid].clone();
+                let Some(mut record) = self.record(&gid, *who, *ahead, *status) else {
+                    return Ok("nothing to record".to_owned());
+                };
+                record.promoted = *promoted;
+                let reply = match hold {
+                    HoldEnd::Kept => self.store.record(&record).await?,
+                    HoldEnd::Finish => self.store.finish(&record).await?,
+                    HoldEnd::Rest { due_in } => {
+                        self.store.rest(&record, (self.now)().plus(*due_in)).await?
+                    }
+                };
+                if reply == Recorded::Written
+                    && let Some((n, global)) = self.seen.get_mut(&gid)
+                {
+                    *n = record.n;
+                    global.state = record.state;
+                }
+                Ok(format!("{reply:?}"))
+            }
+        }
+    }
+
+    async fn query(&self, gid: &Gid) -> Result<String, StoreError> {
+        let Some(stored) = self.store.query(gid).await? else {
+            return Ok("nothing".to_owned());
+        };
+        Ok(format!(
+            "{} due {:?} held {} updated {}",
+            self.worded(&stored.global),
+            stored.due_at.map(|at| self.about(at)),
+            stored.is_held,
+            self.about(stored.updated_at),
+        ))
+    }
+
+    /// Claims in every shard, since two stores may spread the same gids in other ways.
+    async fn claim_due(&mut self) -> Result<String, StoreError> {
+        let mut due = Vec::new();
+        let mut next = None;
+        let mut left_due = 0;
+        for shard in 0..self.store.shard_count() {
+            let claimed = self.store.claim_due(shard, LONG, ALL).await?;
+            due.extend(claimed.due);
+            next = [next, claimed.next].into_iter().flatten().min();
+            left_due += claimed.left_due;
+        }
+        due.sort();
+        for (gid, score) in &due {
+            self.scores.entry(gid.clone()).or_default().push(*score);
+        }
+        let due: Vec<_> = due.iter().map(|(gid, at)| (gid.as_str(), self.about(*at))).collect();
+        Ok(format!("{due:?}, next {:?}, left {left_due}", next.map(|at| self.about(at))))
+    }
+
+    async fn take(
+        &mut self,
+        gid: usize,
+        token: usize,
+        claims_ago: usize,
+    ) -> Result<String, StoreError> {
+        let gid = self.gids[gid].clone();
+        let scores = self.scores.get(&gid).map_or(&[][..], Vec::as_slice);
+        let score = scores.iter().rev().nth(claims_ago).copied().unwrap_or_default();
+        match self.store.take(&gid, score, &self.tokens[token]).await? {
+            TakeReply::Taken(taken) => {
+                self.holders.insert(gid, self.tokens[token].clone());
+                Ok(self.taken(*taken))
+            }
+            reply @ (TakeReply::Refused | TakeReply::Missing) => Ok(format!("{reply:?}")),
+        }
+    }
+
+    fn submitted(&mut self, reply: Submitted, sent: Submit) -> String {
+        let gid = sent.spec.gid.clone();
+        match reply {
+            Submitted::Held(taken) => {
+                self.holders.insert(gid, sent.token);
+                format!("held: {}", self.taken(*taken))
+            }
+            Submitted::Created { created_at, held } => {
+                if held {
+                    self.holders.insert(gid.clone(), sent.token);
+                }
+                let global = Global { spec: sent.spec, created_at, state: sent.state };
+                self.seen.entry(gid).or_insert((1, global));
+                format!("created {}, held {held}", self.about(created_at))
+            }
+            Submitted::NotHeld
+            | Submitted::Conflict(_)
+            | Submitted::OtherMode(_)
+            | Submitted::NotPrepared => format!("{reply:?}"),
+        }
+    }
+
+    fn token(&self, gid: &Gid, who: Who) -> Token {
+        match who {
+            Who::LastHolder => self.holders.get(gid).unwrap_or(&self.tokens[0]).clone(),
+            Who::Token(number) => self.tokens[number].clone(),
+        }
+    }
+
+    fn taken(&mut self, taken: Taken) -> String {
+        let worded = format!("n {} of {}", taken.n, self.worded(&taken.global));
+        self.seen.insert(taken.global.gid().clone(), (taken.n, taken.global));
+        worded
+    }
+
+    /// The next record of somebody who last saw what this side saw last.
+    fn record(&self, gid: &Gid, who: Who, ahead: u64, status: Status) -> Option<Record> {
+        let (n, global) = self.seen.get(gid)?;
+        let mut state = global.state.clone();
+        state.status = status;
+        let number = usize::try_from(*n).unwrap_or(0);
+        let rows = state.rows.len().max(1);
+        if let Some(row) = state.rows.get_mut(number % rows) {
+            row.progress = match number % 3 {
+                0 => Progress::Failed,
+                1 => Progress::MayHaveRun,
+                _ => Progress::Succeeded,
+            };
+            let is_finished = row.progress != Progress::MayHaveRun;
+            let after = Duration::from_millis(n * 7);
+            row.finished_at = is_finished.then(|| global.created_at.plus(after));
+        }
+        state.error_rounds = u32::try_from(*n).unwrap_or(0);
+        state.last_error = number.is_multiple_of(2).then(|| format!("error; {n}\n\"ü\""));
+        state.reason = (status == Status::Aborting).then(|| format!("reason {n};"));
+        Some(Record {
+            gid: gid.clone(),
+            token: self.token(gid, who),
+            n: n + ahead,
+            state,
+            created_at: global.created_at,
+            promoted: false,
+            durability: Durability::Memory,
+        })
+    }
+
+    fn submit(&self, request: &Request, held: bool, is_over: bool, lease: Duration) -> Submit {
+        let mut spec = self.spec(request);
+        if is_over {
+            spec.steps = vec![StepUrls::default(); spec.steps.len()];
+        }
+        let body = body(&spec);
+        let token = self.tokens[request.token].clone();
+        let mut item = Submit { body, lease, ..samples::submit(spec, token, held) };
+        if is_over {
+            item.state.status = Status::Succeed;
+        }
+        item
+    }
+
+    fn spec(&self, request: &Request) -> Spec {
+        let mut spec = samples::spec(self.gids[request.gid].as_str(), request.mode, request.steps);
+        spec.delay = request.delay;
+        if !request.delay.is_zero() {
+            spec.custom_data = format!("{{\"delay\":{}}}", request.delay.as_secs());
+        }
+        spec.options = Options {
+            retry_interval: (request.retry_interval > 0)
+                .then(|| Duration::from_secs(request.retry_interval)),
+            ..Options::default()
+        };
+        spec
+    }
+
+    /// A point in time as the long spans that it is away from now; no sequence lasts half of one.
+    fn about(&self, at: Timestamp) -> i64 {
+        let ahead = at.since((self.now)()).as_secs_f64();
+        let behind = (self.now)().since(at).as_secs_f64();
+        let spans = (ahead - behind) / LONG.as_secs_f64();
+        // A handful at most, or thousands for a time that was never set: exact either way.
+        #[expect(clippy::cast_possible_truncation, reason = "a few spans")]
+        let spans = spans.round() as i64;
+        spans
+    }
+
+    fn worded(&self, global: &Global) -> String {
+        let state = &global.state;
+        let rows: Vec<_> = state
+            .rows
+            .iter()
+            .map(|row| {
+                let after = row.finished_at.map(|at| at.since(global.created_at).as_millis());
+                (row.progress, after)
+            })
+            .collect();
+        format!(
+            "{:?} created {} not before {:?} rows {rows:?} error rounds {} reason {:?} last \
+             error {:?} spec {:?}",
+            state.status,
+            self.about(global.created_at),
+            state.not_before.map(|at| self.about(at)),
+            state.error_rounds,
+            state.reason,
+            state.last_error,
+            global.spec,
+        )
+    }
+}
+
+/// The request's body as a client would send it.
+fn body(spec: &Spec) -> Bytes {
+    let steps: Vec<_> = spec
+        .steps
+        .iter()
+        .map(|urls| match spec.mode {
+            Mode::Saga => {
+                serde_json::json!({"action": urls.action, "compensate": urls.compensate})
+            }
+            Mode::Message => serde_json::json!({"action": urls.action}),
+        })
+        .collect();
+    let payloads: Vec<_> = spec.payloads.iter().map(|p| String::from_utf8_lossy(p)).collect();
+    let body = serde_json::json!({
+        "gid": spec.gid.as_str(),
+        "trans_type": spec.mode.as_str(),
+        "steps": steps,
+        "payloads": payloads,
+        "query_prepared": spec.query_prepared,
+        "custom_data": spec.custom_data,
+        "retry_interval": spec.options.retry_interval.map(|span| span.as_secs()),
+    });
+    Bytes::from(body.to_string())
+}

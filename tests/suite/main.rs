@@ -1,0 +1,12 @@
+//! What needs more than one room: one binary, so that it is linked once.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests too, though clippy knows only functions marked as such"
+)]
+
+mod differential;
+mod schedules;
+mod simulation;
+mod support;

@@ -1,0 +1,76 @@
+//! How often the runs met what they are for: a simulation in which no node ever dies proves nothing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use tandem::model::Status;
+
+use super::world::World;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Count {
+    StoreCall,
+    StoreFault,
+    LateCopy,
+    BranchCall,
+    LateCall,
+    Crash,
+    Pause,
+    Succeeded,
+    Undone,
+    StoppedByForce,
+}
+
+impl Count {
+    const ALL: [Self; 10] = [
+        Self::StoreCall,
+        Self::StoreFault,
+        Self::LateCopy,
+        Self::BranchCall,
+        Self::LateCall,
+        Self::Crash,
+        Self::Pause,
+        Self::Succeeded,
+        Self::Undone,
+        Self::StoppedByForce,
+    ];
+}
+
+/// How often each was met.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Mutex<BTreeMap<Count, u64>>);
+
+impl Counts {
+    /// Adds one.
+    pub(crate) fn one(&self, count: Count) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(count).or_default() += 1;
+    }
+
+    /// Adds what another run met, and how its transactions ended.
+    pub(crate) fn add(&self, world: &World) {
+        for entry in world.store.entries().values() {
+            let is_forced = entry.request.as_ref().is_some_and(|token| world.was_forced(token));
+            self.one(match entry.state.status {
+                Status::Failed if is_forced => Count::StoppedByForce,
+                Status::Failed => Count::Undone,
+                Status::Succeed | Status::Prepared | Status::Submitted | Status::Aborting => {
+                    Count::Succeeded
+                }
+            });
+        }
+        let other = world.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (count, times) in other.iter() {
+            *own.entry(*count).or_default() += times;
+        }
+    }
+
+    /// What was never met.
+    pub(crate) fn never(&self) -> Vec<Count> {
+        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Count::ALL.into_iter().filter(|count| !own.contains_key(count)).collect()
+    }
+}

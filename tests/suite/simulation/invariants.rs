@@ -1,0 +1,134 @@
+//! What must be so at the end of every run, whatever went wrong in it.
+
+use std::collections::BTreeMap;
+
+use tandem::model::{Gid, Mode, Spec, Status};
+
+use crate::support::model_entry::Entry;
+
+use super::{
+    client::Promise,
+    participants::{Books, LocalWork},
+    workload::Plan,
+    world::World,
+};
+
+/// All that is wrong at the end, in words; empty when nothing is.
+pub(crate) fn broken(world: &World, plans: &BTreeMap<Gid, Plan>) -> Vec<String> {
+    let mut broken = world.participants().faults.clone();
+    let entries = world.store.entries();
+    for (gid, at) in world.store.due() {
+        broken.push(format!("{gid} is due at {at:?} still"));
+    }
+    for (gid, entry) in &entries {
+        let participants = world.participants();
+        let none = Books::default();
+        let books = participants.books.get(gid).unwrap_or(&none);
+        let is_forced = entry.request.as_ref().is_some_and(|token| world.was_forced(token));
+        let Some(plan) = plans.get(gid) else { continue };
+        let faults = [path(entry, is_forced), ends(entry, books, plan, is_forced)];
+        broken.extend(faults.into_iter().flatten().map(|fault| format!("{gid}: {fault}")));
+        if !books.had_late_call {
+            broken.extend(order(&entry.spec, books).map(|fault| format!("{gid}: {fault}")));
+        }
+    }
+    for (gid, promise) in world.promises() {
+        let entry = entries.get(&gid);
+        let status = entry.map(|entry| entry.state.status);
+        let is_forced = entry
+            .and_then(|entry| entry.request.as_ref())
+            .is_some_and(|token| world.was_forced(token));
+        let is_kept = match promise {
+            Promise::Stored => status.is_some(),
+            Promise::Accepted => status == Some(Status::Succeed) || is_forced,
+            Promise::Ended(end) => status == Some(end),
+        };
+        if !is_kept {
+            broken.push(format!("{gid}: its client was told {promise:?}, and it is {status:?}"));
+        }
+    }
+    broken
+}
+
+/// A final status stays, and each status leads to the next as it may.
+fn path(entry: &Entry, is_forced: bool) -> Option<String> {
+    let is_step = |from: Status, to: Status| match (from, to) {
+        (Status::Prepared, Status::Submitted | Status::Failed) => true,
+        // A message without calls needs no stop between the answer and the end.
+        (Status::Prepared, Status::Succeed) => entry.spec.mode == Mode::Message,
+        (Status::Submitted, Status::Aborting) => entry.spec.mode == Mode::Saga,
+        (Status::Submitted, Status::Succeed) | (Status::Aborting, Status::Failed) => true,
+        // Nor does a saga of which nothing needs a call to be undone.
+        (Status::Submitted, Status::Failed) => is_forced || entry.spec.mode == Mode::Saga,
+        (_, _) => false,
+    };
+    let wrong = entry.history.windows(2).find(|pair| !is_step(pair[0], pair[1]))?;
+    Some(format!("went from {:?} to {:?}: {:?}", wrong[0], wrong[1], entry.history))
+}
+
+/// It has ended, and the participants' books say the same.
+fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<String> {
+    let status = entry.state.status;
+    if !status.is_final() {
+        return Some(format!("has not ended: {entry:?}"));
+    }
+    for (step, urls) in entry.spec.steps.iter().enumerate() {
+        let branch = books.branches.get(&branch_id(step));
+        let is_applied = branch.is_some_and(|book| book.is_applied);
+        let was_applied = branch.is_some_and(|book| book.was_applied);
+        let has_action = !urls.action.is_empty();
+        let must_be_undone = match entry.spec.mode {
+            Mode::Saga => !urls.compensate.is_empty(),
+            Mode::Message => true,
+        };
+        if status == Status::Succeed && has_action && !is_applied {
+            return Some(format!("succeeded without step {}", step + 1));
+        }
+        if status == Status::Failed && !is_forced && must_be_undone && is_applied {
+            return Some(format!("failed with the effect of step {} left", step + 1));
+        }
+        if status == Status::Succeed && was_applied && !is_applied {
+            return Some(format!("succeeded with step {} undone", step + 1));
+        }
+    }
+    let is_committed = books.local_work == LocalWork::Committed;
+    if status == Status::Failed && !is_forced && is_committed {
+        return Some("failed although the local work was done".to_owned());
+    }
+    let is_asked = plan.prepared_for.is_some() && !entry.spec.query_prepared.is_empty();
+    if status == Status::Succeed && is_asked && !is_committed {
+        return Some("succeeded without the local work".to_owned());
+    }
+    None
+}
+
+/// Done in the order that was asked for and undone in the opposite one.
+fn order<'a>(spec: &'a Spec, books: &'a Books) -> impl Iterator<Item = String> + 'a {
+    let must_precede = move |first: usize, second: usize| {
+        let is_ordered =
+            u32::try_from(first).is_ok_and(|first| spec.orders.before(second).contains(&first));
+        if spec.concurrent { is_ordered } else { first < second }
+    };
+    let steps = 0..spec.steps.len();
+    let pairs = steps.flat_map(|second| (0..second).map(move |first| (first, second)));
+    pairs.filter(move |(first, second)| must_precede(*first, *second)).flat_map(
+        move |(first, second)| {
+            let (first, second) = (branch_id(first), branch_id(second));
+            let done = is_after(&books.done, &first, &second)
+                .then(|| format!("{second} was done before {first}"));
+            let undone = is_after(&books.undone, &second, &first)
+                .then(|| format!("{first} was undone before {second}"));
+            done.into_iter().chain(undone)
+        },
+    )
+}
+
+/// Whether both are in the list and `first` comes after `second`.
+fn is_after(list: &[String], first: &str, second: &str) -> bool {
+    let at = |name: &str| list.iter().position(|other| other == name);
+    matches!((at(first), at(second)), (Some(first), Some(second)) if first > second)
+}
+
+fn branch_id(step: usize) -> String {
+    format!("{:02}", step + 1)
+}

@@ -1,0 +1,124 @@
+//! One start of one node: it dies once, and may stand still for a while. Both show only in that
+//! nothing which it awaits goes on, which is all that a real crash leaves to see.
+
+use std::{
+    fmt,
+    future::pending,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tandem::{clock::Clock, clock::SystemClock, model::Timestamp};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{counts::Count, world::World};
+
+/// A node stands still for at most this long, which is beyond any lease.
+const PAUSE_MS_MAX: u64 = 9_000;
+
+/// One start of one node.
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) world: Arc<World>,
+    pub(crate) clock: SystemClock,
+    is_dead: AtomicBool,
+    stands_still_until: Mutex<Option<Instant>>,
+    died: Notify,
+}
+
+impl Node {
+    /// A node that just started. `name` is told apart from any other start's.
+    pub(crate) fn new(name: String, world: Arc<World>) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            world,
+            clock: SystemClock::new(),
+            is_dead: AtomicBool::new(false),
+            stands_still_until: Mutex::default(),
+            died: Notify::new(),
+        })
+    }
+
+    /// Whether it crashed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.is_dead.load(Ordering::Relaxed)
+    }
+
+    /// Whether faults may strike it now.
+    pub(crate) fn is_in_weather(&self) -> bool {
+        self.world.elapsed() < self.world.weather.clears_up_at
+    }
+
+    /// Crashes it; nothing that it awaits goes on.
+    pub(crate) fn crash(&self, at: &str) {
+        if !self.is_dead.swap(true, Ordering::Relaxed) {
+            self.world.counts.one(Count::Crash);
+            self.world.trace(|| format!("{} CRASHES at {at}", self.name));
+            self.died.notify_one();
+        }
+    }
+
+    /// Completes when it crashed.
+    pub(crate) async fn died(&self) {
+        self.died.notified().await;
+    }
+
+    /// Every await of the node passes here: it ends never if the node is dead, and not before the
+    /// node moves again if it stands still.
+    pub(crate) async fn gate(&self) {
+        loop {
+            if self.is_dead() {
+                pending::<()>().await;
+            }
+            let until = *self.stands_still_until.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    /// Perhaps the node dies or stops here.
+    pub(crate) async fn perhaps_falter(&self, at: &str) {
+        if self.is_in_weather() {
+            let weather = &self.world.weather;
+            let mut rng = self.world.chance(&["falter", &self.name, at]);
+            if rng.happens(weather.crash) {
+                self.crash(at);
+            } else if rng.happens(weather.pause) {
+                let span = rng.up_to_ms(PAUSE_MS_MAX);
+                self.world.counts.one(Count::Pause);
+                self.world.trace(|| format!("{} stands still for {span:?} at {at}", self.name));
+                let until = Instant::now() + span;
+                *self.stands_still_until.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(until);
+            }
+        }
+        self.gate().await;
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// The node's own clock: it knows Redis's time from replies alone.
+impl Clock for Node {
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn redis_now(&self) -> Timestamp {
+        self.clock.redis_now()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.clock.sleep(span).await;
+        self.gate().await;
+    }
+}

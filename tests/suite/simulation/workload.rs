@@ -1,0 +1,146 @@
+//! What the clients of one run ask for: a few transactions of every kind, with what clients do
+//! beside them: submit again, stop by force, reset, abort, change their mind, disappear.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tandem::model::{Gid, Mode, Options, Orders, Spec};
+
+use crate::support::{rng::Rng, samples};
+
+/// What a client does with one transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) starts_after: Duration,
+    /// Prepared this long before it is submitted; messages alone.
+    pub(crate) prepared_for: Option<Duration>,
+    pub(crate) local_work: LocalWorkPlan,
+    /// Whether the node that takes the submit holds the transaction, and dies before it does more.
+    pub(crate) is_held_and_left: bool,
+    /// What it does besides, and how long after what came before.
+    pub(crate) besides: Vec<(Duration, Besides)>,
+}
+
+/// How the local work of a prepared message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LocalWorkPlan {
+    /// Done, then submitted.
+    Submitted,
+    /// Done, but the client is not heard of again.
+    Forgotten,
+    /// Not done; the client aborts.
+    Aborted,
+    /// Not done, and the client is not heard of again.
+    Abandoned,
+}
+
+/// What a client, or an operator, does besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Besides {
+    Submit,
+    ForceStop,
+    Reset,
+    ResetLaterThan,
+    Abort,
+}
+
+/// The plans of `seed`.
+pub(crate) fn plans(seed: u64) -> BTreeMap<Gid, Plan> {
+    let mut rng = Rng::of(seed, &["workload"]);
+    let count = 2 + rng.below(4);
+    (0..count)
+        .map(|number| {
+            let plan = plan(&format!("{seed}-{number}"), &mut rng);
+            (plan.spec.gid.clone(), plan)
+        })
+        .collect()
+}
+
+fn plan(gid: &str, rng: &mut Rng) -> Plan {
+    let mode = if rng.happens(600) { Mode::Saga } else { Mode::Message };
+    let spec = match mode {
+        Mode::Saga => saga(gid, rng),
+        Mode::Message => message(gid, rng),
+    };
+    let besides = (0..rng.below(3))
+        .map(|_| {
+            let what = match rng.below(10) {
+                0 => Besides::ForceStop,
+                1..=3 => Besides::Submit,
+                4..=6 => Besides::Reset,
+                7 => Besides::ResetLaterThan,
+                _ => Besides::Abort,
+            };
+            (rng.up_to_ms(5_000), what)
+        })
+        .collect();
+    let is_prepared = mode == Mode::Message && rng.happens(700);
+    Plan {
+        spec: Arc::new(spec),
+        starts_after: rng.up_to_ms(5_000),
+        prepared_for: is_prepared.then(|| rng.up_to_ms(8_000)),
+        local_work: match rng.below(10) {
+            0 => LocalWorkPlan::Abandoned,
+            1 => LocalWorkPlan::Aborted,
+            2..=3 => LocalWorkPlan::Forgotten,
+            _ => LocalWorkPlan::Submitted,
+        },
+        is_held_and_left: rng.happens(150),
+        besides,
+    }
+}
+
+fn saga(gid: &str, rng: &mut Rng) -> Spec {
+    let mut spec = samples::spec(gid, Mode::Saga, 1 + rng.index(4));
+    spec.options = options(rng);
+    spec.options.timeout_to_fail = seconds(rng, 250, 15);
+    spec.options.retry_limit =
+        rng.happens(300).then(|| u32::try_from(rng.below(4)).unwrap_or_default());
+    for urls in &mut spec.steps {
+        if rng.happens(60) {
+            urls.action.clear();
+        }
+        if rng.happens(60) {
+            urls.compensate.clear();
+        }
+    }
+    spec.concurrent = rng.happens(450);
+    if spec.concurrent && rng.happens(600) {
+        let before = (0..spec.steps.len())
+            .map(|step| (0..step).filter(|_| rng.happens(500)).filter_map(to_u32).collect())
+            .collect();
+        spec.orders = Orders::new(before);
+    }
+    spec
+}
+
+fn message(gid: &str, rng: &mut Rng) -> Spec {
+    let mut spec = samples::spec(gid, Mode::Message, 1 + rng.index(3));
+    spec.options = options(rng);
+    spec.options.timeout_to_fail = seconds(rng, 700, 8);
+    spec.concurrent = rng.happens(300);
+    spec.options.concurrent = spec.concurrent.then_some(true);
+    if rng.happens(300) {
+        spec.delay = Duration::from_secs(1 + rng.below(6));
+    }
+    if rng.happens(100) {
+        spec.query_prepared.clear();
+    }
+    spec
+}
+
+fn options(rng: &mut Rng) -> Options {
+    Options {
+        retry_interval: Some(Duration::from_secs(1 + rng.below(3))),
+        request_timeout: Some(Duration::from_secs(1 + rng.below(3))),
+        ..Options::default()
+    }
+}
+
+fn seconds(rng: &mut Rng, per_mille: u64, max: u64) -> Option<Duration> {
+    rng.happens(per_mille).then(|| Duration::from_secs(1 + rng.below(max)))
+}
+
+fn to_u32(step: usize) -> Option<u32> {
+    u32::try_from(step).ok()
+}

@@ -1,0 +1,112 @@
+//! What all nodes of one simulated run share: the stored state, the participants, the chance that
+//! belongs to its seed, and a trace for people.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tandem::model::{Gid, Timestamp, Token};
+use tokio::time::Instant;
+
+use crate::support::{model_store::ModelStore, rng::Rng, time::ManualTime};
+
+use super::{client::Promise, counts::Counts, participants::Participants, weather::Weather};
+
+/// Where the simulated Redis's clock starts.
+const START: Timestamp = Timestamp::from_us(1_800_000_000_000_000);
+
+/// Shards of the simulated store: each node looks at each of them once a second.
+const SHARDS: usize = 2;
+
+/// One run.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) store: ModelStore,
+    pub(crate) weather: Weather,
+    started: Instant,
+    participants: Mutex<Participants>,
+    questions: Mutex<BTreeMap<String, u64>>,
+    promises: Mutex<Vec<(Gid, Promise)>>,
+    stops_by_force: Mutex<Vec<Token>>,
+    trace: Option<Mutex<Vec<String>>>,
+    pub(crate) counts: Counts,
+}
+
+impl World {
+    /// The run that belongs to `seed`; call it inside a runtime whose time is paused.
+    pub(crate) fn new(seed: u64, is_traced: bool) -> Arc<Self> {
+        let time = Arc::new(ManualTime::starting_at(START));
+        Arc::new(Self {
+            seed,
+            store: ModelStore::new(time, SHARDS),
+            weather: Weather::of(seed),
+            started: Instant::now(),
+            participants: Mutex::default(),
+            questions: Mutex::default(),
+            promises: Mutex::default(),
+            stops_by_force: Mutex::default(),
+            trace: is_traced.then(Mutex::default),
+            counts: Counts::default(),
+        })
+    }
+
+    /// How long the run goes already.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The chance of the next question of this kind: the same whatever was asked of another kind.
+    pub(crate) fn chance(&self, kind: &[&str]) -> Rng {
+        let mut questions = lock(&self.questions);
+        let number = questions.entry(kind.join(" ")).or_default();
+        *number += 1;
+        let mut words = kind.to_vec();
+        let number = number.to_string();
+        words.push(&number);
+        Rng::of(self.seed, &words)
+    }
+
+    /// The participants' books. Not to be held across an await.
+    pub(crate) fn participants(&self) -> MutexGuard<'_, Participants> {
+        lock(&self.participants)
+    }
+
+    /// A client was told so.
+    pub(crate) fn promised(&self, gid: &Gid, promise: Promise) {
+        lock(&self.promises).push((gid.clone(), promise));
+    }
+
+    /// What clients were told.
+    pub(crate) fn promises(&self) -> Vec<(Gid, Promise)> {
+        lock(&self.promises).clone()
+    }
+
+    /// A request with `token` asks to stop something by force.
+    pub(crate) fn stopped_by_force(&self, token: &Token) {
+        lock(&self.stops_by_force).push(token.clone());
+    }
+
+    /// Whether the request with `token` asked to stop something by force.
+    pub(crate) fn was_forced(&self, token: &Token) -> bool {
+        lock(&self.stops_by_force).contains(token)
+    }
+
+    /// Writes a line of the trace, if there is one.
+    pub(crate) fn trace(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            let ms = self.elapsed().as_millis();
+            lock(trace).push(format!("{ms:>8} ms  {}", line()));
+        }
+    }
+
+    /// The trace so far.
+    pub(crate) fn traced(&self) -> Vec<String> {
+        self.trace.as_ref().map(|trace| lock(trace).clone()).unwrap_or_default()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

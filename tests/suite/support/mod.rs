@@ -1,0 +1,8 @@
+//! What several tests share.
+
+pub(crate) mod model_entry;
+pub(crate) mod model_rules;
+pub(crate) mod model_store;
+pub(crate) mod rng;
+pub(crate) mod samples;
+pub(crate) mod time;

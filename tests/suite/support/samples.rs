@@ -1,0 +1,84 @@
+//! Requests for tests that care for what is done with a transaction rather than for what is in it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tandem::{
+    model::{Gid, Mode, Options, Orders, Progress, Protocol, Spec, State, Status, StepUrls, Token},
+    store::{Durability, Prepare, Record, Submit, Taken},
+};
+
+/// A lease that no test waits for.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// A transaction of `steps` steps that says nothing more.
+pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
+    let undo = |step| match mode {
+        Mode::Saga => format!("http://busi/undo/{step}"),
+        Mode::Message => String::new(),
+    };
+    Spec {
+        gid: Gid::new(gid).unwrap(),
+        mode,
+        protocol: Protocol::Http,
+        steps: (1..=steps)
+            .map(|step| StepUrls {
+                action: format!("http://busi/do/{step}"),
+                compensate: undo(step),
+            })
+            .collect(),
+        payloads: vec![Bytes::from_static(b"{}"); steps],
+        query_prepared: match mode {
+            Mode::Saga => String::new(),
+            Mode::Message => "http://busi/query".to_owned(),
+        },
+        options: Options::default(),
+        custom_data: String::new(),
+        concurrent: false,
+        orders: Orders::default(),
+        delay: Duration::ZERO,
+    }
+}
+
+/// The request that prepares `spec`.
+pub(crate) fn prepare(spec: Spec, token: Token) -> Prepare {
+    Prepare {
+        token,
+        spec: Arc::new(spec),
+        body: Bytes::new(),
+        timeout: Duration::from_secs(35),
+        durability: Durability::Memory,
+    }
+}
+
+/// The request that submits `spec`; if `held`, by a node that starts with its first step.
+pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
+    let mut state = State::new(Status::Submitted, spec.row_count());
+    if held && let Some(row) = state.rows.get_mut(spec.action_row(0)) {
+        row.progress = Progress::MayHaveRun;
+    }
+    Submit {
+        token,
+        spec: Arc::new(spec),
+        body: Bytes::new(),
+        state,
+        created_at_estimate: tandem::model::Timestamp::default(),
+        held,
+        lease: LEASE,
+        durability: Durability::Memory,
+    }
+}
+
+/// The next record of whoever took `taken` by `token`.
+pub(crate) fn next_record(taken: &Taken, token: &Token, status: Status) -> Record {
+    let global = &taken.global;
+    Record {
+        gid: global.gid().clone(),
+        token: token.clone(),
+        n: taken.n + 1,
+        state: State { status, ..global.state.clone() },
+        created_at: global.created_at,
+        promoted: false,
+        durability: Durability::Memory,
+    }
+}
