@@ -18,10 +18,12 @@
 //!
 //! `ARCHITECTURE.md` says who may use whom, and why.
 
+pub mod api;
 pub mod branch;
 pub mod clock;
 pub mod model;
 pub mod pattern;
+pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

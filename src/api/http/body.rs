@@ -1,0 +1,117 @@
+//! Reads a request's body within its limit.
+
+use axum::{
+    body::HttpBody as _,
+    extract::{FromRef, FromRequest, Request},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::error::ApiError;
+
+/// The largest body that is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimit {
+    /// In bytes.
+    pub(super) bytes_max: usize,
+}
+
+/// A request's whole body, whatever its Content-Type says. One that came in one piece is not copied.
+#[derive(Debug)]
+pub(super) struct RequestBody(pub(super) Bytes);
+
+impl<St> FromRequest<St> for RequestBody
+where
+    BodyLimit: FromRef<St>,
+    St: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &St) -> Result<Self, ApiError> {
+        let BodyLimit { bytes_max } = BodyLimit::from_ref(state);
+        let body = request.into_body();
+        // Before the first read: a client that waits for `100 Continue` then sends nothing at all.
+        let announced = body.size_hint().lower();
+        if announced > bytes_max as u64 {
+            return Err(ApiError::TooLarge { announced: Some(announced), bytes_max });
+        }
+        match Limited::new(body, bytes_max).collect().await {
+            Ok(whole) => Ok(Self(whole.to_bytes())),
+            Err(e) if e.is::<LengthLimitError>() => {
+                Err(ApiError::TooLarge { announced: None, bytes_max })
+            }
+            Err(e) => Err(ApiError::Unread(e.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::*;
+    use crate::{
+        api::http::{
+            routes::Routes,
+            testing::{self, Reply},
+        },
+        telemetry::metrics::Metrics,
+    };
+
+    #[derive(Clone)]
+    struct TenBytes;
+
+    impl FromRef<TenBytes> for BodyLimit {
+        fn from_ref(_: &TenBytes) -> Self {
+            Self { bytes_max: 10 }
+        }
+    }
+
+    /// Sends `head` (with a line for each header) and `body` to a route that echoes its body.
+    async fn send(head: &str, body: &str) -> Reply {
+        let router = Routes::new(&Metrics::new().unwrap())
+            .route(Some(Method::POST), "/echo", async |RequestBody(body): RequestBody| body)
+            .into_router()
+            .with_state(TenBytes);
+        let request = format!("POST /echo HTTP/1.1\r\nHost: t\r\n{head}\r\n\r\n{body}");
+        testing::send_raw(router, request.as_bytes()).await
+    }
+
+    #[tokio::test]
+    async fn a_body_of_exactly_the_limit_is_taken() {
+        let reply = send("Content-Length: 10\r\nConnection: close", "0123456789").await;
+        assert_eq!((reply.status, reply.text.as_str()), (200, "0123456789"));
+        let reply = send(
+            "Transfer-Encoding: chunked\r\nConnection: close",
+            "4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
+        )
+        .await;
+        assert_eq!((reply.status, reply.text.as_str()), (200, "0123456789"));
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_over_the_limit_is_refused_before_a_byte_is_sent() {
+        let reply = send("Content-Length: 11\r\nExpect: 100-continue", "").await;
+        assert_eq!(reply.status, 413);
+        assert_eq!(
+            reply.text,
+            r#"{"message":"the body has 11 bytes, at most 10 are allowed (setting body_bytes_max)"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_chunked_body_over_the_limit_is_refused_when_it_passes_it() {
+        let reply = send("Transfer-Encoding: chunked", "b\r\n01234567890\r\n").await;
+        assert_eq!(reply.status, 413);
+        assert_eq!(
+            reply.text,
+            r#"{"message":"the body has more than the 10 bytes that are allowed (setting body_bytes_max)"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_broken_chunk_is_a_bad_request() {
+        let reply = send("Transfer-Encoding: chunked", "zz\r\n01\r\n0\r\n\r\n").await;
+        assert_eq!(reply.status, 400);
+    }
+}

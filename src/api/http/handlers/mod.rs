@@ -1,0 +1,31 @@
+//! The handlers: one a file, each no more than the way from a request to a use case and back.
+
+mod abort;
+mod all;
+mod force_stop;
+mod health;
+mod metrics;
+mod new_gid;
+mod ping;
+mod prepare;
+mod query;
+mod reset_later_than;
+mod reset_next;
+mod submit;
+mod version;
+
+pub(super) use self::{
+    abort::abort,
+    all::all,
+    force_stop::force_stop,
+    health::{healthz, readyz},
+    metrics::metrics,
+    new_gid::new_gid,
+    ping::ping,
+    prepare::prepare,
+    query::query,
+    reset_later_than::reset_later_than,
+    reset_next::reset_next,
+    submit::submit,
+    version::version,
+};

@@ -1,0 +1,96 @@
+//! The HTTP API: the table of routes, and what its handlers share.
+//!
+//! The paths, the replies and their quirks are the protocol's (section 2). [`routes`] has the rules
+//! that hold for every path, `handlers/` one use case a file, [`reply`] and [`error`] the words.
+
+mod body;
+mod error;
+mod finish;
+mod handlers;
+mod number;
+mod reply;
+mod rfc3339;
+mod routes;
+#[cfg(test)]
+mod testing;
+mod transaction;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef, http::Method};
+
+use self::{body::BodyLimit, routes::Routes};
+use crate::telemetry::metrics::Metrics;
+use crate::{branch::Caller, clock::Clock, service::Service, store::Store};
+
+/// The settings of this API.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpSettings {
+    /// A request's body may have at most this many bytes; a longer one gets 413.
+    pub body_bytes_max: usize,
+}
+
+/// What the handlers share.
+struct Parts<S, C, K> {
+    service: Arc<Service<S, C, K>>,
+    metrics: Arc<Metrics>,
+    settings: HttpSettings,
+}
+
+/// The handlers' state; one count up and down a request.
+struct Api<S, C, K>(Arc<Parts<S, C, K>>);
+
+// Derived, it would ask the rooms to be `Clone`.
+impl<S, C, K> Clone for Api<S, C, K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S, C, K> Api<S, C, K> {
+    fn service(&self) -> &Arc<Service<S, C, K>> {
+        &self.0.service
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+impl<S, C, K> FromRef<Api<S, C, K>> for BodyLimit {
+    fn from_ref(api: &Api<S, C, K>) -> Self {
+        Self { bytes_max: api.0.settings.body_bytes_max }
+    }
+}
+
+/// The whole HTTP API over one service.
+///
+/// A handler's future is dropped when its client goes away; what a request began is finished all
+/// the same (see `finish.rs`).
+pub fn router<S: Store, C: Caller, K: Clock>(
+    service: Arc<Service<S, C, K>>,
+    settings: HttpSettings,
+    metrics: Arc<Metrics>,
+) -> Router {
+    const GET: Option<Method> = Some(Method::GET);
+    const POST: Option<Method> = Some(Method::POST);
+    let api = Api(Arc::new(Parts { service, metrics: Arc::clone(&metrics), settings }));
+
+    Routes::new(&metrics)
+        .route(GET, "/api/dtmsvr/version", handlers::version)
+        .route(GET, "/api/dtmsvr/newGid", handlers::new_gid::<S, C, K>)
+        .route(POST, "/api/dtmsvr/prepare", handlers::prepare::<S, C, K>)
+        .route(POST, "/api/dtmsvr/submit", handlers::submit::<S, C, K>)
+        .route(POST, "/api/dtmsvr/abort", handlers::abort::<S, C, K>)
+        .route(POST, "/api/dtmsvr/forceStop", handlers::force_stop::<S, C, K>)
+        .route(POST, "/api/dtmsvr/resetNextCronTime", handlers::reset_next::<S, C, K>)
+        .route(GET, "/api/dtmsvr/resetCronTime", handlers::reset_later_than::<S, C, K>)
+        .route(GET, "/api/dtmsvr/query", handlers::query::<S, C, K>)
+        .route(GET, "/api/dtmsvr/all", handlers::all::<S, C, K>)
+        .route(None, "/api/ping", handlers::ping)
+        .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
+        .route(GET, "/healthz", handlers::healthz)
+        .route(GET, "/readyz", handlers::readyz::<S, C, K>)
+        .into_router()
+        .with_state(api)
+}

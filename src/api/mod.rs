@@ -1,0 +1,3 @@
+//! In: bytes to use cases, and their answers to bytes. Decides nothing about transactions.
+
+pub mod http;
