@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Checks formatting, lints and documentation, and runs all tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo fmt --check
+cargo clippy --all-targets --locked -- -D warnings
+cargo test --locked
