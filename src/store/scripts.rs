@@ -78,7 +78,7 @@ files! {
 impl ScriptName {
     /// The whole script as it is loaded: its `#!lua` line, the library, the rest of its file.
     pub fn source(self) -> String {
-        let (shebang, rest) = self.body().split_once('\n').unwrap_or((self.body(), ""));
+        let (shebang, rest) = self.body().split_once('\n').unwrap_or_else(|| (self.body(), ""));
         let mut source = format!("{shebang}\n");
         for library in LIBRARY {
             source.push_str(library);
