@@ -8,7 +8,8 @@
 --   [2] how many to claim at most
 --
 -- Returns now in µs, then for each item one of
---   { due, score in µs, next due time in µs ('' if none), how many due ones were left, gid, … }
+--   { due, score in µs, next due time in µs ('' if none), how many due ones were left,
+--     gid, since when it was due in µs, … }
 --   { error, text }   nothing was written
 --
 -- One script, so that two nodes never claim the same gid. The second step (take) is another, since
@@ -18,17 +19,20 @@ local function claim_due(k, a)
   local due = KEYS[k]
   local lease_us, limit = ARGV[a], ARGV[a + 1]
 
-  local gids = call('ZRANGE', due, '-inf', now_text, 'BYSCORE', 'LIMIT', '0', limit)
+  local claimed =
+    call('ZRANGE', due, '-inf', now_text, 'BYSCORE', 'LIMIT', '0', limit, 'WITHSCORES')
   local score = integer(now + lease_us)
   local reply = { 'due', score, '', 0 }
-  if #gids > 0 then
+  if #claimed > 0 then
     local scores = {}
-    for i, gid in ipairs(gids) do
-      scores[2 * i - 1] = score
-      scores[2 * i] = gid
-      reply[4 + i] = gid
+    for i = 1, #claimed, 2 do
+      local gid, due_at = claimed[i], claimed[i + 1]
+      scores[i], scores[i + 1] = score, gid
+      reply[4 + i], reply[5 + i] = gid, integer(due_at)
     end
     call('ZADD', due, 'XX', unpack(scores))
+  end
+  if #claimed == 2 * limit then
     reply[4] = call('ZCOUNT', due, '-inf', now_text)
   end
   local first = call('ZRANGE', due, '0', '0', 'WITHSCORES')

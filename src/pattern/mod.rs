@@ -164,23 +164,25 @@ impl Run {
         }
     }
 
-    /// What a call of `target` looks like; `None` for a row that there is not.
-    pub fn describe(&self, target: Target) -> Option<Described<'_>> {
-        static NOTHING: Bytes = Bytes::new();
-        match target {
-            Target::Row(row) => self.global.spec.branch(row).map(|branch| Described {
-                branch_id: branch.branch_id,
-                op: branch.op,
-                url: branch.url,
-                payload: branch.payload,
-            }),
-            Target::QueryPrepared => Some(Described {
-                branch_id: "00".to_owned(),
-                op: Op::QueryPrepared,
-                url: &self.global.spec.query_prepared,
-                payload: &NOTHING,
-            }),
+    /// Whether `target`, which [`Step::Call`] named and whose call has not begun, is still wanted. If
+    /// not, since a decision came in between, what was marked for it is taken back.
+    ///
+    /// A saga that turned to aborting starts no action any more.
+    pub fn is_wanted(&mut self, target: Target) -> bool {
+        let Target::Row(row) = target else { return true };
+        let is_action = self.global.spec.op(row) == Op::Action;
+        if !is_action || self.global.state.status != Status::Aborting {
+            return true;
         }
+        if self.round.withdraw(row) {
+            self.set_progress(row, Progress::NotStarted, None);
+        }
+        false
+    }
+
+    /// A call of `target` begins now: from here on it may have run.
+    pub fn begun(&mut self, target: Target) {
+        self.round.begun(target);
     }
 
     /// Bound on one call.
@@ -221,6 +223,7 @@ impl Run {
             self.global.spec.mode == Mode::Saga && self.global.spec.op(row) == Op::Action;
         if is_saga_action && self.progress(row) == Progress::NotStarted {
             self.set_progress(row, Progress::MayHaveRun, None);
+            self.round.marked(row);
             self.round.gate = self.round.version;
         }
     }
@@ -326,6 +329,25 @@ enum Decided {
         /// The next round comes no later than this.
         at_the_latest: Option<Timestamp>,
     },
+}
+
+/// What a call of `target` looks like; `None` for a row that there is not.
+pub fn describe(spec: &Spec, target: Target) -> Option<Described<'_>> {
+    static NOTHING: Bytes = Bytes::new();
+    match target {
+        Target::Row(row) => spec.branch(row).map(|branch| Described {
+            branch_id: branch.branch_id,
+            op: branch.op,
+            url: branch.url,
+            payload: branch.payload,
+        }),
+        Target::QueryPrepared => Some(Described {
+            branch_id: "00".to_owned(),
+            op: Op::QueryPrepared,
+            url: &spec.query_prepared,
+            payload: &NOTHING,
+        }),
+    }
 }
 
 /// How long a transaction may stay prepared (protocol, section 6).

@@ -18,6 +18,8 @@ pub(super) enum Tried {
 #[derive(Clone, Debug)]
 pub(super) struct Round {
     rows: Vec<Tried>,
+    /// Rows that this round marked and whose call has not begun.
+    fresh: Vec<bool>,
     query_prepared: Tried,
     pub(super) n_in_flight: usize,
     /// Calls of actions beyond the first of each, counted against the retry limit.
@@ -37,6 +39,7 @@ impl Round {
     pub(super) fn new(row_count: usize) -> Self {
         Self {
             rows: vec![Tried::Not; row_count],
+            fresh: vec![false; row_count],
             query_prepared: Tried::Not,
             n_in_flight: 0,
             extra_calls: 0,
@@ -62,6 +65,29 @@ impl Round {
     pub(super) fn started(&mut self, target: Target) {
         self.set(target, Tried::InFlight);
         self.n_in_flight += 1;
+    }
+
+    /// The state says for the first time that `row` may have run.
+    pub(super) fn marked(&mut self, row: usize) {
+        self.set_fresh(row, true);
+    }
+
+    pub(super) fn begun(&mut self, target: Target) {
+        if let Target::Row(row) = target {
+            self.set_fresh(row, false);
+        }
+    }
+
+    /// A call is not made after all; answers whether its row was marked for it alone.
+    pub(super) fn withdraw(&mut self, row: usize) -> bool {
+        if self.set(Target::Row(row), Tried::Over) == Some(Tried::InFlight) {
+            self.n_in_flight = self.n_in_flight.saturating_sub(1);
+        }
+        self.set_fresh(row, false)
+    }
+
+    fn set_fresh(&mut self, row: usize, is_fresh: bool) -> bool {
+        self.fresh.get_mut(row).is_some_and(|fresh| std::mem::replace(fresh, is_fresh))
     }
 
     /// A call was answered, or an empty URL needed none.

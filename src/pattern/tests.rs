@@ -38,7 +38,7 @@ fn play(global: Global, now: Timestamp, answers: &[(&str, &[Outcome])]) -> (Stri
         match run.next(now) {
             Step::Call(targets) => {
                 for target in targets {
-                    let url = run.describe(target).unwrap().url.to_owned();
+                    let url = describe(&run.global().spec, target).unwrap().url.to_owned();
                     let outcome = left.get_mut(&url).and_then(Vec::pop);
                     calls.push(url);
                     run.answer(target, outcome.unwrap_or(Outcome::Success), now);

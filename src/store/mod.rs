@@ -178,11 +178,22 @@ pub enum TakeReply {
     Missing,
 }
 
+/// A due transaction after a claim's first step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Which one.
+    pub gid: Gid,
+    /// Since when it was due.
+    pub due_at: Timestamp,
+    /// The score that the first step set; the second step asks for it.
+    pub score: Timestamp,
+}
+
 /// What a look at one shard's due set claimed (a claim's first step).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimedDue {
-    /// The gids whose score was put to the end of a lease, each with that score.
-    pub due: Vec<(Gid, Timestamp)>,
+    /// Those whose score was put to the end of a lease, the longest due first.
+    pub due: Vec<Claimed>,
     /// The earliest due time in the shard after this claim; `None` when the shard is empty.
     pub next: Option<Timestamp>,
     /// How many are due now and were left.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tandem::{
     model::{Gid, Mode, Status, Timestamp, Token, Tokens},
-    store::{Aborted, Changed, Durability, Recorded, Store, Submitted, TakeReply, Taken},
+    store::{Aborted, Changed, Claimed, Durability, Recorded, Store, Submitted, TakeReply, Taken},
 };
 
 use crate::support::{
@@ -37,7 +37,7 @@ impl Scene {
     async fn claim(&self, token: &Token) -> Box<Taken> {
         assert_eq!(self.store.reset(&self.gid).await, Ok(Changed::Done));
         let claimed = self.store.claim_due(0, LEASE, 10).await.unwrap();
-        let (_, score) = claimed.due.first().unwrap();
+        let Claimed { score, .. } = claimed.due.first().unwrap();
         match self.store.take(&self.gid, *score, token).await.unwrap() {
             TakeReply::Taken(taken) => taken,
             TakeReply::Refused | TakeReply::Missing => panic!("not taken"),
@@ -95,7 +95,7 @@ async fn a_late_copy_of_a_take_brings_no_dead_hold_back() {
     let message = spec("g", Mode::Message, 1);
     scene.store.prepare(prepare(message.clone(), scene.here.next())).await.unwrap();
     scene.store.reset(&scene.gid).await.unwrap();
-    let score = scene.store.claim_due(0, LEASE, 10).await.unwrap().due[0].1;
+    let score = scene.store.claim_due(0, LEASE, 10).await.unwrap().due[0].score;
     let dead = scene.there.next();
     let TakeReply::Taken(taken) = scene.store.take(&scene.gid, score, &dead).await.unwrap() else {
         panic!("not taken");

@@ -161,11 +161,14 @@ impl<S: Store> Side<S> {
             next = [next, claimed.next].into_iter().flatten().min();
             left_due += claimed.left_due;
         }
-        due.sort();
-        for (gid, score) in &due {
-            self.scores.entry(gid.clone()).or_default().push(*score);
+        due.sort_by(|one, other| one.gid.cmp(&other.gid));
+        for it in &due {
+            self.scores.entry(it.gid.clone()).or_default().push(it.score);
         }
-        let due: Vec<_> = due.iter().map(|(gid, at)| (gid.as_str(), self.about(*at))).collect();
+        let due: Vec<_> = due
+            .iter()
+            .map(|it| (it.gid.as_str(), self.about(it.due_at), self.about(it.score)))
+            .collect();
         Ok(format!("{due:?}, next {:?}, left {left_due}", next.map(|at| self.about(at))))
     }
 

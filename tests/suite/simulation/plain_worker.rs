@@ -15,7 +15,7 @@ use tandem::{
         BranchCall, Gid, Mode, Op, Outcome, Progress, Protocol, State, Status, Timestamp, Token,
         Tokens,
     },
-    store::{Durability, Record, Recorded, Store, TakeReply, Taken},
+    store::{Claimed, Durability, Record, Recorded, Store, TakeReply, Taken},
 };
 
 use super::{faulty_caller::FaultyCaller, faulty_store::FaultyStore, node::Node};
@@ -53,7 +53,7 @@ pub(crate) async fn run(node: Arc<Node>, flaw: Flaw) {
     loop {
         for shard in 0..worker.store.shard_count() {
             let Ok(claimed) = worker.store.claim_due(shard, LEASE, 10).await else { continue };
-            for (gid, score) in claimed.due {
+            for Claimed { gid, score, .. } in claimed.due {
                 let worker = Arc::clone(&worker);
                 tokio::spawn(async move { worker.drive(&gid, score).await });
             }

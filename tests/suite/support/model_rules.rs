@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tandem::{
     model::{Gid, Mode, Spec, State, Status, Timestamp, Token},
     store::{
-        Aborted, Changed, ClaimedDue, Prepare, Prepared, Record, Recorded, Stored, Submit,
+        Aborted, Changed, Claimed, ClaimedDue, Prepare, Prepared, Record, Recorded, Stored, Submit,
         Submitted, TakeReply,
     },
 };
@@ -248,8 +248,9 @@ impl Tables {
         due.sort();
         let left_due = due.len().saturating_sub(limit) as u64;
         due.truncate(limit);
-        let due: Vec<(Gid, Timestamp)> = due.into_iter().map(|(_, gid)| (gid, until)).collect();
-        self.due.extend(due.iter().cloned());
+        let due: Vec<Claimed> =
+            due.into_iter().map(|(due_at, gid)| Claimed { gid, due_at, score: until }).collect();
+        self.due.extend(due.iter().map(|it| (it.gid.clone(), it.score)));
         let next = self.due.iter().filter(|(gid, _)| in_shard(gid)).map(|(_, at)| *at).min();
         ClaimedDue { due, next, left_due }
     }

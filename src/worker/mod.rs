@@ -1,0 +1,280 @@
+//! Drives transactions: claims those that are due, holds each while it is in work, calls its
+//! branches and stores what they answer, up to its next rest or its end.
+//!
+//! - `claim`: finds due transactions, with a timer for the next one and a look at each shard at
+//!   least once a second
+//! - `round`: one transaction from its hold to its rest or end
+//! - `holds`: what this node holds, and until when it may call without asking
+//! - `leases`: renews the holds in bulk
+//! - `write`: a record, repeated until it is answered
+//!
+//! The worker knows the store, the caller and the clock by their traits only, so that the real loop
+//! runs in a simulation.
+
+mod agenda;
+mod claim;
+mod holds;
+mod leases;
+mod round;
+mod write;
+
+pub use holds::Hold;
+pub use round::RoundEnd;
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    branch::Caller,
+    clock::Clock,
+    model::{Gid, Timestamp, Token, Tokens},
+    pattern::{Policy, Run, Step},
+    store::{Durability, Store, Taken},
+    telemetry::metrics::Metrics,
+};
+
+use agenda::Agenda;
+use holds::Holds;
+
+/// The worker's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerSettings {
+    /// A hold that is not renewed ends after this span, and another node goes on.
+    pub lease: Duration,
+    /// The most transactions in work at once.
+    pub in_work_max: usize,
+    /// Each shard is looked at at least this often, so that the timers of a dead node are found.
+    pub look_every: Duration,
+    /// What holds where a transaction says nothing.
+    pub policy: Policy,
+    /// How safe a write must be before it is answered.
+    pub durability: Durability,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(3),
+            in_work_max: 4_096,
+            look_every: Duration::from_secs(1),
+            policy: Policy::default(),
+            durability: Durability::Memory,
+        }
+    }
+}
+
+/// A place among the transactions in work; free again when it is dropped.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// A transaction that this node holds, with what is known of its round.
+pub struct Held {
+    /// The transaction, perhaps with a first step decided.
+    pub run: Run,
+    /// The step that `run` decided last, if it is not done yet.
+    pub first: Option<Step>,
+    /// The version of `run` that is stored.
+    pub stored_version: u64,
+    /// The number of the stored state.
+    pub n: u64,
+}
+
+impl Held {
+    /// What a claim, or a submit of something prepared, answered.
+    pub fn taken(taken: Taken, policy: Policy) -> Self {
+        Self { run: Run::new(taken.global, policy), first: None, stored_version: 0, n: taken.n }
+    }
+}
+
+/// The work of one node.
+pub struct Worker<S, C, K> {
+    store: Arc<S>,
+    caller: Arc<C>,
+    clock: Arc<K>,
+    metrics: Arc<Metrics>,
+    settings: WorkerSettings,
+    tokens: Tokens,
+    places: Arc<Semaphore>,
+    holds: Holds,
+    agenda: Agenda,
+    tasks: TaskTracker,
+    /// No new work; what is held is finished or handed back.
+    draining: CancellationToken,
+    /// Nothing is done any more.
+    stopped: CancellationToken,
+    is_redis_there: AtomicBool,
+}
+
+impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
+    /// A worker that claims nothing yet. `process_start_id` must differ between any two starts of
+    /// any node.
+    pub fn new(
+        store: Arc<S>,
+        caller: Arc<C>,
+        clock: Arc<K>,
+        metrics: Arc<Metrics>,
+        process_start_id: &str,
+        settings: WorkerSettings,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            agenda: Agenda::new(store.shard_count()),
+            store,
+            caller,
+            clock,
+            tokens: Tokens::new(process_start_id),
+            places: Arc::new(Semaphore::new(settings.in_work_max)),
+            holds: Holds::new(Arc::clone(&metrics)),
+            metrics,
+            settings,
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            is_redis_there: AtomicBool::new(true),
+        })
+    }
+
+    /// Starts to claim and to renew, until [`Worker::drain`].
+    pub fn start(self: &Arc<Self>) {
+        let claiming = Arc::clone(self);
+        self.tasks.spawn(async move { claiming.claim_until_drained().await });
+        let renewing = Arc::clone(self);
+        self.tasks.spawn(async move { renewing.renew_until_stopped().await });
+    }
+
+    /// Takes no new work, finishes or hands back what is held, and returns after `bound` at the
+    /// latest; what is held then lapses with its lease. Answers whether nothing was left.
+    pub async fn drain(&self, bound: Duration) -> bool {
+        self.draining.cancel();
+        self.tasks.close();
+        let every_place = u32::try_from(self.settings.in_work_max).unwrap_or(u32::MAX);
+        let idle = async {
+            // All places are free when nothing is in work, nor on its way into it.
+            let _places = self.places.acquire_many(every_place).await;
+            self.stopped.cancel();
+            self.tasks.wait().await;
+        };
+        tokio::select! {
+            biased;
+            () = idle => true,
+            () = self.clock.sleep(bound) => {
+                self.stopped.cancel();
+                false
+            }
+        }
+    }
+
+    /// Whether no new work is taken any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &WorkerSettings {
+        &self.settings
+    }
+
+    /// A token for a request or a hold.
+    pub fn next_token(&self) -> Token {
+        self.tokens.next()
+    }
+
+    /// A place in work if one is free and the node is not draining.
+    pub fn try_place(&self) -> Option<Place> {
+        if self.is_draining() {
+            return None;
+        }
+        Arc::clone(&self.places).try_acquire_owned().ok().map(Place)
+    }
+
+    /// A place in work as soon as one is free; `None` when the node drains.
+    pub async fn place(&self) -> Option<Place> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        tokio::select! {
+            biased;
+            () = self.draining.cancelled() => None,
+            place = place => place.ok().map(Place),
+        }
+    }
+
+    /// How many transactions of all nodes were due and in nobody's work when this node last looked.
+    pub fn backlog(&self) -> u64 {
+        self.agenda.left_in_all()
+    }
+
+    /// Whether Redis answered when this node last looked.
+    pub fn is_redis_there(&self) -> bool {
+        self.is_redis_there.load(Ordering::Relaxed)
+    }
+
+    /// `gid` is due at `at`: this node will claim it then.
+    pub fn expect(&self, gid: &Gid, at: Timestamp) {
+        self.agenda.put(self.store.shard_of(gid), at);
+    }
+
+    /// Whatever hold this node has of `gid` is over: nothing more is called.
+    pub fn revoke(&self, gid: &Gid) {
+        self.holds.revoke(gid);
+    }
+
+    /// When a hold that is asked for now may call without asking, in monotonic time.
+    pub fn deadline(&self) -> Duration {
+        self.clock.monotonic() + self.settings.lease
+    }
+
+    /// Drives what this node holds by `token` in a task of its own. The receiver hears how the round
+    /// ended, or is closed when it broke off.
+    pub fn begin(
+        self: &Arc<Self>,
+        place: Place,
+        token: Token,
+        deadline: Duration,
+        held: Held,
+    ) -> oneshot::Receiver<RoundEnd> {
+        let (teller, listener) = oneshot::channel();
+        let worker = Arc::clone(self);
+        self.spawn(async move {
+            let _place = place;
+            let end = worker.hold(token, deadline, held).await;
+            // Nobody waits for most of them.
+            let _unheard = teller.send(end);
+        });
+        listener
+    }
+
+    /// Runs `work` in a task; a panic there ends this work alone.
+    fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        let worker = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let stopped = worker.stopped.cancelled();
+            let caught = AssertUnwindSafe(work).catch_unwind();
+            tokio::select! {
+                biased;
+                () = stopped => {}
+                end = caught => {
+                    if end.is_err() {
+                        worker.metrics.panics.increment(1);
+                        tracing::error!("the work on a transaction panicked; its lease ends, then it is tried again");
+                    }
+                }
+            }
+        });
+    }
+
+    /// One round under a registered hold.
+    async fn hold(&self, token: Token, deadline: Duration, held: Held) -> RoundEnd {
+        let gid = held.run.global().gid().clone();
+        let hold = self.holds.add(gid, token, deadline);
+        self.round(&hold, held).await
+    }
+}

@@ -1,0 +1,208 @@
+//! One round: from a hold to the transaction's rest or end.
+
+use std::{pin::pin, sync::Arc};
+
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{Fuse, FusedFuture},
+    stream::FuturesUnordered,
+};
+
+use super::{
+    Held, Worker,
+    holds::Hold,
+    write::{Ending, Written},
+};
+use crate::{
+    branch::Caller,
+    clock::Clock,
+    model::{BranchCall, Outcome, Spec, Status},
+    pattern::{Run, Step, Target, describe},
+    store::{Record, Store},
+};
+
+/// How a round ended, as its holder knows for certain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoundEnd {
+    /// The final status is stored.
+    Finished {
+        /// Which one.
+        status: Status,
+        /// Why it was undone.
+        reason: Option<String>,
+    },
+    /// It rests until its next round.
+    Rested {
+        /// Its status.
+        status: Status,
+        /// What went wrong in this round.
+        last_error: Option<String>,
+    },
+    /// The hold was over first, or could not be brought to an end: only what is stored counts.
+    Over,
+}
+
+/// A write that is not answered yet.
+struct Writing {
+    version: u64,
+    ending: Ending,
+}
+
+/// The hold is over.
+struct Over;
+
+/// What a round waits for.
+enum Event {
+    Revoked,
+    Drains,
+    Written(Written),
+    Answered(Target, Result<Outcome, Over>),
+}
+
+impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
+    /// Drives `held` under `hold` to the end of its round.
+    ///
+    /// At each turn it asks the pattern what is next, sends what is to be stored (one write at a
+    /// time), lets out the calls whose state is stored, and waits for whatever comes first.
+    pub(super) async fn round(&self, hold: &Hold, held: Held) -> RoundEnd {
+        let Held { mut run, mut first, mut stored_version, mut n } = held;
+        let spec = Arc::clone(&run.global().spec);
+        let mut calls = FuturesUnordered::new();
+        // Named by the pattern, and waiting until the state that they follow from is stored.
+        let mut to_call: Vec<Target> = Vec::new();
+        let mut write = pin!(Fuse::terminated());
+        let mut writing: Option<Writing> = None;
+        let mut ending = Ending::None;
+        loop {
+            to_call.retain(|&target| run.is_wanted(target));
+            if ending == Ending::None {
+                if self.is_draining() && calls.is_empty() {
+                    to_call.clear();
+                    ending = Ending::Rest(self.clock.redis_now());
+                } else {
+                    match first.take().unwrap_or_else(|| run.next(self.clock.redis_now())) {
+                        Step::Call(targets) => to_call.extend(targets),
+                        Step::Await => {}
+                        Step::Rest(due_at) => ending = Ending::Rest(due_at),
+                        Step::Finish => ending = Ending::Finish,
+                    }
+                }
+            }
+            if writing.is_none() && (ending != Ending::None || run.version() > stored_version) {
+                n += 1;
+                writing = Some(Writing { version: run.version(), ending });
+                write.set(self.write(self.record(hold, &run, n), ending).fuse());
+            }
+            if stored_version >= run.gate() {
+                for target in to_call.drain(..) {
+                    run.begun(target);
+                    calls.push(self.call(hold, Arc::clone(&spec), &run, target));
+                }
+            }
+            if writing.is_none() && calls.is_empty() {
+                tracing::error!(gid = %hold.gid, "a round waits for nothing; its lease ends, then it is tried again");
+                return RoundEnd::Over;
+            }
+
+            let event = tokio::select! {
+                biased;
+                () = hold.revoked() => Event::Revoked,
+                written = &mut write, if !write.is_terminated() => Event::Written(written),
+                Some((target, answer)) = calls.next(), if !calls.is_empty() => {
+                    Event::Answered(target, answer)
+                }
+                () = self.draining.cancelled(), if !self.is_draining() => Event::Drains,
+            };
+            match event {
+                Event::Revoked
+                | Event::Written(Written::Refused | Written::Broken)
+                | Event::Answered(_, Err(Over)) => return RoundEnd::Over,
+                Event::Drains => {}
+                Event::Written(Written::Stored) => {
+                    let Some(done) = writing.take() else { continue };
+                    stored_version = done.version;
+                    match done.ending {
+                        Ending::None => {}
+                        Ending::Rest(due_at) => {
+                            self.expect(&hold.gid, due_at);
+                            return rested(&run);
+                        }
+                        Ending::Finish => return self.finished(&run),
+                    }
+                }
+                Event::Answered(target, Ok(outcome)) => {
+                    tracing::debug!(gid = %hold.gid, ?target, ?outcome, "a branch answered");
+                    run.answer(target, outcome, self.clock.redis_now());
+                }
+            }
+        }
+    }
+
+    fn record(&self, hold: &Hold, run: &Run, n: u64) -> Record {
+        Record {
+            gid: hold.gid.clone(),
+            token: hold.token.clone(),
+            n,
+            state: run.global().state.clone(),
+            created_at: run.global().created_at,
+            promoted: run.promoted(),
+            durability: self.settings.durability,
+        }
+    }
+
+    /// Calls `target` once, if the hold certainly still stands.
+    fn call<'a>(
+        &'a self,
+        hold: &'a Hold,
+        spec: Arc<Spec>,
+        run: &Run,
+        target: Target,
+    ) -> impl Future<Output = (Target, Result<Outcome, Over>)> + Send + use<'a, S, C, K> {
+        let timeout = run.request_timeout();
+        async move {
+            if self.clock.monotonic() >= hold.deadline() && !self.renewed(hold).await {
+                return (target, Err(Over));
+            }
+            let Some(described) = describe(&spec, target) else {
+                return (target, Ok(Outcome::Unknown("no such branch".to_owned())));
+            };
+            let call = BranchCall {
+                gid: &spec.gid,
+                mode: spec.mode,
+                branch_id: &described.branch_id,
+                op: described.op,
+                url: described.url,
+                protocol: spec.protocol,
+                payload: described.payload,
+                headers: spec.options.branch_headers.as_ref(),
+                timeout,
+            };
+            (target, Ok(self.caller.call(&call).await))
+        }
+    }
+
+    /// Asks until it is certain whether the hold goes on: this node slept, or Redis was away.
+    async fn renewed(&self, hold: &Hold) -> bool {
+        loop {
+            if self.renew(hold).await {
+                return true;
+            }
+            if hold.is_over() {
+                return false;
+            }
+            self.clock.sleep(self.settings.lease / 10).await;
+        }
+    }
+
+    fn finished(&self, run: &Run) -> RoundEnd {
+        let global = run.global();
+        let lasted = self.clock.redis_now().since(global.created_at);
+        self.metrics.finished(global.spec.mode, global.state.status, lasted);
+        RoundEnd::Finished { status: global.state.status, reason: global.state.reason.clone() }
+    }
+}
+
+fn rested(run: &Run) -> RoundEnd {
+    let state = &run.global().state;
+    RoundEnd::Rested { status: state.status, last_error: state.last_error.clone() }
+}
