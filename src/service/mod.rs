@@ -1,31 +1,74 @@
-//! The use cases that every API calls.
+//! The use cases that every API calls: from a request's body to the store and the worker, and back
+//! to an answer in the protocol's kinds.
+//!
+//! - `submit`, `prepare`, `admin`: one use case or a family of them a file
+//! - `reading`: from a body to a checked spec
+//! - `waiting`: an answer that is given only when a round is over
+//! - `trouble`: what the client is told of an error of the store
 
+mod admin;
 mod error;
 mod new_gid;
+mod prepare;
+mod reading;
+mod submit;
+mod trouble;
+mod waiting;
 
 pub use error::ServiceError;
 
-use std::{marker::PhantomData, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::{
     branch::Caller,
     clock::Clock,
     model::Gid,
     store::{Store, Stored},
+    telemetry::metrics::Metrics,
+    wire::Limits,
+    worker::Worker,
 };
+
+/// The settings of the use cases.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceSettings {
+    /// What one transaction may have.
+    pub limits: Limits,
+    /// The most submits that wait for a place in work, to answer with its result.
+    pub queue_max: usize,
+    /// With this many transactions due and in nobody's work, new ones are refused.
+    pub backlog_max: u64,
+    /// A submit that waits for its result answers at the latest after this span.
+    pub answer_timeout: Duration,
+}
 
 /// The use cases over one store, one caller and one clock.
 pub struct Service<S, C, K> {
-    rooms: PhantomData<(S, C, K)>,
+    worker: Arc<Worker<S, C, K>>,
+    store: Arc<S>,
+    caller: Arc<C>,
+    clock: Arc<K>,
+    metrics: Arc<Metrics>,
+    settings: ServiceSettings,
+    queue: Semaphore,
 }
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
-    /// A stand-in that refuses everything.
-    pub fn stand_in() -> Self {
-        Self { rooms: PhantomData }
+    /// The use cases over the rooms that `worker` drives.
+    pub fn new(
+        worker: Arc<Worker<S, C, K>>,
+        store: Arc<S>,
+        caller: Arc<C>,
+        clock: Arc<K>,
+        metrics: Arc<Metrics>,
+        settings: ServiceSettings,
+    ) -> Self {
+        let queue = Semaphore::new(settings.queue_max.min(Semaphore::MAX_PERMITS));
+        Self { worker, store, caller, clock, metrics, settings, queue }
     }
+
     /// A gid that nobody had before.
     ///
     /// # Errors
@@ -33,40 +76,28 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     pub fn new_gid(&self) -> Result<Gid, ServiceError> {
         Gid::new(&new_gid::new_gid()).map_err(|error| ServiceError::Internal(error.to_string()))
     }
-    /// Stores a transaction as prepared.
-    pub async fn prepare(&self, _body: Bytes) -> Result<(), ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
+
+    /// What is stored for `gid`, which is taken as it is.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`] while Redis is away.
+    pub async fn query(&self, gid: &str) -> Result<Option<Stored>, ServiceError> {
+        // What cannot be a gid was never stored.
+        let Ok(gid) = Gid::new(gid) else { return Ok(None) };
+        self.store.query(&gid).await.map_err(|error| trouble::reading(&error))
     }
-    /// Stores a transaction as submitted.
-    pub async fn submit(&self, _body: Bytes) -> Result<(), ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
-    }
-    /// Ends a prepared one.
-    pub async fn abort(&self, _body: Bytes) -> Result<(), ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
-    }
-    /// Stops one by force.
-    pub async fn force_stop(&self, _body: Bytes) -> Result<(), ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
-    }
-    /// Makes one due now.
-    pub async fn reset_next(&self, _body: Bytes) -> Result<(), ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
-    }
-    /// Makes many due now.
-    pub async fn reset_later_than(
-        &self,
-        _after: Option<Duration>,
-        _limit: Option<usize>,
-    ) -> Result<(usize, bool), ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
-    }
-    /// What is stored.
-    pub async fn query(&self, _gid: &str) -> Result<Option<Stored>, ServiceError> {
-        Err(ServiceError::Internal("stand-in".to_owned()))
-    }
+
     /// Whether requests are welcome.
+    ///
+    /// # Errors
+    /// Why they are not: the node is stopping, or Redis is away.
     pub fn readiness(&self) -> Result<(), String> {
-        Ok(())
+        if self.worker.is_draining() {
+            Err("this node is stopping".to_owned())
+        } else if !self.worker.is_redis_there() {
+            Err("Redis does not answer".to_owned())
+        } else {
+            Ok(())
+        }
     }
 }

@@ -1,0 +1,120 @@
+//! abort, forceStop, resetNextCronTime, resetCronTime: what people and clients do to a transaction
+//! that is there.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Service, ServiceError, reading::read, trouble};
+use crate::{
+    branch::Caller,
+    clock::Clock,
+    model::{Gid, Mode, Status},
+    store::{Aborted, Changed, Store},
+};
+
+/// How many one resetCronTime makes due if it does not say (protocol, section 2).
+const RESET_LIMIT: usize = 100;
+
+/// The most that one resetCronTime makes due; its answer says whether there are more.
+const RESET_LIMIT_MAX: usize = 10_000;
+
+impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
+    /// Ends a prepared message as failed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Failure`] when its type or status admits no abort; [`ServiceError::Invalid`]
+    /// when there is none; otherwise as the kinds say.
+    pub async fn abort(&self, body: Bytes) -> Result<(), ServiceError> {
+        let (gid, request) = read(&body)?;
+        let token = self.worker.next_token();
+        let durability = self.worker.settings().durability;
+        let reason = request.rollback_reason.as_deref().filter(|reason| !reason.is_empty());
+        let aborted = self.store.abort(&gid, &token, reason, durability).await;
+        match aborted.map_err(|error| trouble::writing(&error))? {
+            Aborted::Done => {
+                self.worker.revoke(&gid);
+                // Only a message can be aborted so.
+                self.ended_by_request(&gid, Mode::Message);
+                Ok(())
+            }
+            Aborted::Conflict(mode, status) => Err(ServiceError::Failure(format!(
+                "trans type: '{}' current status '{}', cannot abort.",
+                mode.as_str(),
+                status.as_str()
+            ))),
+            Aborted::NotFound => Err(no_such(&gid)),
+        }
+    }
+
+    /// Ends whatever has not ended as failed. It is stored when this returns; a call that another
+    /// node has begun goes on, and that node learns of the end by its next write or renewal.
+    ///
+    /// # Errors
+    /// [`ServiceError::Failure`] when it has ended; [`ServiceError::Invalid`] when there is none;
+    /// otherwise as the kinds say.
+    pub async fn force_stop(&self, body: Bytes) -> Result<(), ServiceError> {
+        let (gid, _) = read(&body)?;
+        let token = self.worker.next_token();
+        let durability = self.worker.settings().durability;
+        let stopped = self.store.force_stop(&gid, &token, durability).await;
+        match stopped.map_err(|error| trouble::writing(&error))? {
+            Changed::Done => {
+                self.worker.revoke(&gid);
+                // For the count alone: which type it was.
+                if let Ok(Some(stored)) = self.store.query(&gid).await {
+                    self.ended_by_request(&gid, stored.global.spec.mode);
+                }
+                Ok(())
+            }
+            Changed::Ended(status) => Err(ServiceError::Failure(format!(
+                "global transaction force stop error. status: {}. error:",
+                status.as_str()
+            ))),
+            Changed::NotFound => Err(no_such(&gid)),
+        }
+    }
+
+    /// Makes a transaction due now; one that has ended stays so.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when there is none; otherwise as the kinds say.
+    pub async fn reset_next(&self, body: Bytes) -> Result<(), ServiceError> {
+        let (gid, _) = read(&body)?;
+        match self.store.reset(&gid).await.map_err(|error| trouble::writing(&error))? {
+            Changed::Done => {
+                self.worker.expect(&gid, self.clock.redis_now());
+                Ok(())
+            }
+            Changed::Ended(_) => Ok(()),
+            Changed::NotFound => Err(no_such(&gid)),
+        }
+    }
+
+    /// Makes at most `limit` of those that rest for longer than `after` from now due now; answers
+    /// how many, and whether there are more. Unsaid, `after` is three times the timeout of prepared
+    /// ones and `limit` 100.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`] while Redis is away.
+    pub async fn reset_later_than(
+        &self,
+        after: Option<Duration>,
+        limit: Option<usize>,
+    ) -> Result<(usize, bool), ServiceError> {
+        let timeout_to_fail = self.worker.settings().policy.timeout_to_fail;
+        let after = after.unwrap_or(timeout_to_fail * 3);
+        let limit = limit.unwrap_or(RESET_LIMIT).min(RESET_LIMIT_MAX);
+        let reset = self.store.reset_later_than(after, limit).await;
+        reset.map_err(|error| trouble::writing(&error))
+    }
+
+    fn ended_by_request(&self, gid: &Gid, mode: Mode) {
+        tracing::info!(%gid, "ended as failed by request");
+        self.metrics.finished(mode, Status::Failed, Duration::ZERO);
+    }
+}
+
+fn no_such(gid: &Gid) -> ServiceError {
+    ServiceError::Invalid(format!("no TransGlobal with gid: {gid} found"))
+}

@@ -1,0 +1,46 @@
+//! prepare: a transaction is announced, and decided at the latest at its timeout.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Service, ServiceError, reading::read, trouble};
+use crate::{
+    branch::Caller,
+    clock::Clock,
+    model::Status,
+    pattern::prepared_timeout,
+    store::{Prepare, Prepared, Store},
+};
+
+impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
+    /// Stores a transaction as prepared; one that is so already is left as it is.
+    ///
+    /// # Errors
+    /// [`ServiceError::Failure`] when the gid exists in another status; otherwise as the kinds say.
+    pub async fn prepare(&self, body: Bytes) -> Result<(), ServiceError> {
+        let (gid, request) = read(&body)?;
+        let spec = Arc::new(self.spec(gid, request)?);
+        self.check_backlog()?;
+        let settings = self.worker.settings();
+        let timeout = prepared_timeout(&spec, &settings.policy);
+        let item = Prepare {
+            token: self.worker.next_token(),
+            spec: Arc::clone(&spec),
+            body,
+            timeout,
+            durability: settings.durability,
+        };
+        match self.store.prepare(item).await.map_err(|error| trouble::writing(&error))? {
+            Prepared::Stored => {
+                self.metrics.accepted(spec.mode, Status::Prepared);
+                self.worker.expect(&spec.gid, self.clock.redis_now().plus(timeout));
+                Ok(())
+            }
+            Prepared::Conflict(status) => {
+                let status = status.as_str();
+                Err(ServiceError::Failure(format!("current status '{status}', cannot prepare.")))
+            }
+        }
+    }
+}

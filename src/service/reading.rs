@@ -1,0 +1,61 @@
+//! From a body to a spec that can be stored: whatever is wrong with it is told before.
+
+use super::{Service, ServiceError};
+use crate::{
+    branch::Caller,
+    clock::Clock,
+    model::{Gid, GidError, Spec},
+    store::Store,
+    wire::{BadRequest, Request, read_request},
+};
+
+impl From<BadRequest> for ServiceError {
+    fn from(error: BadRequest) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<GidError> for ServiceError {
+    fn from(error: GidError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+/// Reads a body and the gid in it.
+pub(super) fn read(body: &[u8]) -> Result<(Gid, Request), ServiceError> {
+    let request = read_request(body)?;
+    let gid = Gid::from_http(&request.gid)?;
+    Ok((gid, request))
+}
+
+impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
+    /// Checks `request` as a whole, each of its URLs included.
+    pub(super) fn spec(&self, gid: Gid, request: Request) -> Result<Spec, ServiceError> {
+        let spec = request.into_spec(gid, &self.settings.limits)?;
+        let check = |url: &str, field: &dyn Fn() -> String| {
+            let checked = self.caller.check_url(url, spec.protocol);
+            checked.map_err(|why| ServiceError::Invalid(format!("{}: {why}", field())))
+        };
+        for (number, step) in spec.steps.iter().enumerate() {
+            check(&step.action, &|| format!("steps[{number}].action"))?;
+            check(&step.compensate, &|| format!("steps[{number}].compensate"))?;
+        }
+        check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
+        Ok(spec)
+    }
+
+    /// Refuses new transactions while more are due than can be worked on.
+    pub(super) fn check_backlog(&self) -> Result<(), ServiceError> {
+        let backlog = self.worker.backlog();
+        if backlog < self.settings.backlog_max {
+            return Ok(());
+        }
+        Err(ServiceError::TooBusy {
+            message: format!(
+                "{backlog} transactions are due and wait for work (setting backlog_max): \
+                 nothing was stored, come again later"
+            ),
+            retry_after: super::trouble::RETRY_AFTER,
+        })
+    }
+}
