@@ -1,8 +1,19 @@
 //! Out: calls participants and reads their answers. Knows no transaction beyond the call in hand.
 
+mod credentials;
+mod hosts;
+mod http;
+mod outcome;
+mod redirect;
+mod request;
+mod tls;
+mod url;
+
 use std::future::Future;
 
 use crate::model::{BranchCall, Outcome, Protocol};
+
+pub use self::http::{CallerError, CallerSettings, HttpCaller};
 
 /// Calls branches. What cannot be called is an [`Outcome`] like any other: nothing here fails.
 pub trait Caller: Send + Sync + 'static {

@@ -1,0 +1,213 @@
+//! Limits of the calls per participant host, so that a slow one holds up nobody else's calls.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use metrics::Gauge;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use crate::telemetry::metrics::Metrics;
+
+/// From this many known hosts on, idle ones are looked for and dropped. A host costs about 200
+/// bytes, and few systems have more participants.
+const HOSTS_SWEPT_FROM: usize = 1_024;
+
+/// The hosts that were called of late, and who has how many calls under way.
+pub(super) struct Hosts {
+    calls_per_host: usize,
+    known: Mutex<Known>,
+    metrics: Arc<Metrics>,
+}
+
+struct Known {
+    by_name: HashMap<Box<str>, Arc<Host>>,
+    /// How many there must be for the next sweep. It follows the number that is really busy, so
+    /// that sweeps in vain do not add up.
+    swept_from: usize,
+}
+
+struct Host {
+    /// A permit for each call that may be under way; those who wait are served in their order.
+    room: Semaphore,
+    /// Calls under way and calls that wait.
+    admitted: AtomicUsize,
+}
+
+/// There was no room for a call in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
+
+impl Hosts {
+    /// Lets `calls_per_host` calls be under way to each host, and as many wait.
+    pub(super) fn new(calls_per_host: usize, metrics: Arc<Metrics>) -> Self {
+        let known = Known { by_name: HashMap::new(), swept_from: HOSTS_SWEPT_FROM };
+        Self {
+            calls_per_host: calls_per_host.min(Semaphore::MAX_PERMITS / 2),
+            known: Mutex::new(known),
+            metrics,
+        }
+    }
+
+    /// A place for one call to `host`, at the latest at `deadline`.
+    ///
+    /// # Errors
+    /// At once when as many wait as may; at the deadline when none became free.
+    pub(super) async fn place(&self, host: &str, deadline: Instant) -> Result<Place, NoRoom> {
+        let admitted = Admitted::enter(self.host(host), self.calls_per_host * 2)?;
+        let room = &admitted.host.room;
+        let permit = match room.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _waiting = Counted::up(&self.metrics.branch_calls_waiting);
+                match timeout_at(deadline, room.acquire()).await {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(_)) | Err(_) => return Err(NoRoom),
+                }
+            }
+        };
+        // Given back by `Place`, which outlives this borrow.
+        permit.forget();
+        let _under_way = Counted::up(&self.metrics.branch_calls_in_flight);
+        Ok(Place { admitted, _under_way })
+    }
+
+    fn host(&self, name: &str) -> Arc<Host> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = known.by_name.get(name) {
+            return Arc::clone(host);
+        }
+        if known.by_name.len() >= known.swept_from {
+            // Whoever has a call keeps its host, and takes it under this lock only.
+            known.by_name.retain(|_, host| Arc::strong_count(host) > 1);
+            known.swept_from = HOSTS_SWEPT_FROM.max(known.by_name.len() * 2);
+        }
+        let host = Arc::new(Host {
+            room: Semaphore::new(self.calls_per_host),
+            admitted: AtomicUsize::new(0),
+        });
+        known.by_name.insert(name.into(), Arc::clone(&host));
+        host
+    }
+}
+
+/// The right to one call to a host, until it is dropped.
+pub(super) struct Place {
+    admitted: Admitted,
+    _under_way: Counted,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admitted.host.room.add_permits(1);
+    }
+}
+
+/// One of those who are under way or wait.
+struct Admitted {
+    host: Arc<Host>,
+}
+
+impl Admitted {
+    fn enter(host: Arc<Host>, n_max: usize) -> Result<Self, NoRoom> {
+        let before = host.admitted.fetch_add(1, Ordering::Relaxed);
+        // Made before the test, so that its drop takes back what was added.
+        let admitted = Self { host };
+        if before < n_max { Ok(admitted) } else { Err(NoRoom) }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.host.admitted.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Is counted in a gauge until it is dropped, also by a caller that gives up.
+struct Counted(Gauge);
+
+impl Counted {
+    fn up(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{FutureExt, poll};
+
+    use super::*;
+
+    fn hosts(calls_per_host: usize) -> Hosts {
+        Hosts::new(calls_per_host, Metrics::new().unwrap())
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(3)
+    }
+
+    fn gauges(hosts: &Hosts) -> (f64, f64) {
+        let page = hosts.metrics.render();
+        let value = |name: &str| {
+            let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().parse().unwrap()
+        };
+        (value("tandem_branch_calls_in_flight "), value("tandem_branch_calls_waiting "))
+    }
+
+    #[tokio::test]
+    async fn those_beyond_the_limit_wait_in_their_order_and_as_many_again_are_refused() {
+        let hosts = hosts(2);
+        let first = hosts.place("a", soon()).await.ok().unwrap();
+        let _second = hosts.place("a", soon()).await.ok().unwrap();
+        let mut third = Box::pin(hosts.place("a", soon()));
+        let mut fourth = Box::pin(hosts.place("a", soon()));
+        assert!(poll!(&mut third).is_pending() && poll!(&mut fourth).is_pending());
+        assert_eq!(gauges(&hosts), (2.0, 2.0));
+        assert!(hosts.place("a", soon()).now_or_never().unwrap().is_err());
+        assert!(hosts.place("b", soon()).now_or_never().unwrap().is_ok(), "another host");
+        drop(first);
+        assert!(poll!(&mut fourth).is_pending(), "not before the third");
+        assert!(third.await.is_ok());
+        drop(fourth);
+        assert_eq!(gauges(&hosts), (1.0, 0.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_at_the_deadline() {
+        let hosts = hosts(1);
+        let _first = hosts.place("a", soon()).await.ok().unwrap();
+        let deadline = soon();
+        assert!(hosts.place("a", deadline).await.is_err());
+        assert_eq!(Instant::now().duration_since(deadline).as_secs(), 0);
+        assert_eq!(gauges(&hosts), (1.0, 0.0));
+    }
+
+    #[tokio::test]
+    async fn idle_hosts_are_forgotten_and_busy_ones_are_not() {
+        let hosts = hosts(1);
+        let _busy = hosts.place("busy", soon()).await.ok().unwrap();
+        for n in 0..HOSTS_SWEPT_FROM * 3 {
+            drop(hosts.place(&n.to_string(), soon()).await);
+        }
+        assert!(hosts.known.lock().unwrap().by_name.len() <= HOSTS_SWEPT_FROM);
+        let another = hosts.place("busy", soon()).now_or_never();
+        assert!(another.is_none(), "its place is still taken");
+    }
+}

@@ -1,0 +1,140 @@
+//! Words a branch call as an HTTP request.
+
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT},
+};
+use bytes::Bytes;
+use http_body_util::Full;
+
+use crate::model::BranchCall;
+
+use super::{credentials, redirect::Hop};
+
+/// Who we are, to participants.
+const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
+
+/// Headers that describe the connection or frame the body. They are ours: a transaction that
+/// brought its own would break the request.
+const OURS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What every request carries unless its transaction says otherwise; the content type also where
+/// there is no content (protocol details, section 2.2).
+pub(super) fn base_headers() -> HeaderMap {
+    HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
+    ])
+}
+
+/// The request that `hop` of `call` is; `base` are [`base_headers`].
+///
+/// # Errors
+/// A header of the transaction cannot be sent.
+pub(super) fn request(
+    hop: &Hop,
+    call: &BranchCall<'_>,
+    base: &HeaderMap,
+) -> Result<Request<Full<Bytes>>, String> {
+    let payload = if hop.takes_payload { call.payload.clone() } else { Bytes::new() };
+    // No mode yet is called by POST whatever its payload; XA will be.
+    let method = if payload.is_empty() { Method::GET } else { Method::POST };
+    let mut request = Request::new(Full::new(payload));
+    *request.method_mut() = method;
+    *request.uri_mut() = hop.uri.clone();
+    let headers = request.headers_mut();
+    headers.clone_from(base);
+    if let Some(value) = credentials::basic(&hop.uri) {
+        headers.insert(AUTHORIZATION, value);
+    }
+    for (name, value) in call.headers.into_iter().flatten() {
+        let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+            return Err(format!("branch_headers: `{name}` is no name of a header"));
+        };
+        let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else {
+            return Err(format!("branch_headers: the value of `{name}` cannot be sent"));
+        };
+        let is_for_first_host = [AUTHORIZATION, COOKIE, HOST].contains(&header);
+        if !OURS.contains(&header.as_str()) && (hop.is_first_host || !is_for_first_host) {
+            headers.insert(header, value);
+        }
+    }
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use crate::model::{Gid, Mode, Op, Protocol};
+
+    use super::*;
+
+    fn worded(hop: &Hop, payload: &[u8], headers: &[(&str, &str)]) -> Result<HeaderMap, String> {
+        let gid = Gid::new("g").unwrap();
+        let owned: BTreeMap<String, String> =
+            headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let call = BranchCall {
+            gid: &gid,
+            mode: Mode::Saga,
+            branch_id: "01",
+            op: Op::Action,
+            url: "http://h/a",
+            protocol: Protocol::Http,
+            payload: &Bytes::copy_from_slice(payload),
+            headers: Some(&owned),
+            timeout: Duration::from_secs(3),
+        };
+        request(hop, &call, &base_headers()).map(|request| request.into_parts().0.headers)
+    }
+
+    fn first(uri: &str) -> Hop {
+        Hop::first(uri.parse().unwrap())
+    }
+
+    #[test]
+    fn the_transactions_headers_replace_ours_but_not_the_framing() {
+        let brought = [
+            ("content-TYPE", "text/plain"),
+            ("Authorization", "Bearer t"),
+            ("Content-Length", "7"),
+            ("Transfer-Encoding", "chunked"),
+            ("X-Text", "ü"),
+        ];
+        let headers = worded(&first("http://u:p@h/a"), b"x", &brought).unwrap();
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept", "authorization", "content-type", "user-agent", "x-text"]);
+        assert_eq!(headers[CONTENT_TYPE], "text/plain");
+        assert_eq!(headers[AUTHORIZATION], "Bearer t");
+        assert_eq!(headers["x-text"].as_bytes(), "ü".as_bytes());
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_sent_is_told_without_its_value() {
+        let hop = first("http://h/a");
+        assert!(worded(&hop, b"", &[("a b", "x")]).unwrap_err().contains("`a b`"));
+        let told = worded(&hop, b"", &[("token", "secret\n")]).unwrap_err();
+        assert!(told.contains("`token`") && !told.contains("secret"), "{told}");
+    }
+
+    #[test]
+    fn what_is_meant_for_one_host_is_not_sent_to_another() {
+        let brought = [("authorization", "x"), ("Cookie", "x"), ("Host", "x"), ("X-Other", "x")];
+        let here = first("http://h/a");
+        assert_eq!(worded(&here, b"x", &brought).unwrap().len(), 3 + 4);
+        let there = Hop { is_first_host: false, ..here };
+        assert_eq!(worded(&there, b"x", &brought).unwrap().len(), 3 + 1);
+    }
+}

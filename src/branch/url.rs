@@ -1,0 +1,261 @@
+//! A branch's URL: which module handles it, and the address that is called over HTTP.
+
+use ::http::Uri;
+
+use crate::model::{BranchCall, Protocol};
+
+/// The longest URL that is taken, in bytes.
+///
+/// What is added to the query must still fit into the 64 KiB that a parsed URI may have; at worst
+/// each byte of the URL becomes three.
+const URL_BYTES_MAX: usize = 16 * 1024;
+
+/// Room for the query that is added, so that the address is built without growing: its fixed part
+/// and a gid of ordinary length.
+const QUERY_BYTES: usize = 96;
+
+/// A URL of plain HTTP, cut where the caller needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HttpUrl<'a> {
+    /// Scheme and authority, as written: `http://user@host:8080`.
+    pub(super) host: &'a str,
+    /// Path and query, as written; may be empty. The fragment is dropped: it is never sent.
+    pub(super) rest: &'a str,
+}
+
+/// Cuts `url`, or says why no module handles it in a transaction of `protocol`.
+///
+/// The choice of the module is by the URL first, by the protocol only then (protocol details,
+/// section 2.1).
+///
+/// # Errors
+/// What is wrong, for the client.
+pub(super) fn split(url: &str, protocol: Protocol) -> Result<HttpUrl<'_>, String> {
+    let Some(after_scheme) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))
+    else {
+        return Err(not_http(url, protocol));
+    };
+    if protocol == Protocol::JsonRpc && url.contains("method") {
+        return Err("calls a JSON-RPC method, which is not served yet".to_owned());
+    }
+    let scheme_bytes = url.len() - after_scheme.len();
+    let authority_bytes = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
+    let (host, rest) = url.split_at(scheme_bytes + authority_bytes);
+    let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+    Ok(HttpUrl { host, rest })
+}
+
+/// Checks all of `url` that a call will need (see [`super::Caller::check_url`]).
+///
+/// # Errors
+/// What is wrong, for the client.
+pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
+    if url.is_empty() {
+        return Ok(());
+    }
+    let parts = split(url, protocol)?;
+    if url.len() > URL_BYTES_MAX {
+        return Err(format!("has {} bytes, at most {URL_BYTES_MAX} are allowed", url.len()));
+    }
+    let mut address = String::with_capacity(url.len());
+    push_clean(&mut address, parts);
+    match Uri::try_from(address) {
+        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) && port_is_usable(&uri) => {
+            Ok(())
+        }
+        Ok(_) | Err(_) => {
+            Err("has no host that can be called: write http://host:port/path".to_owned())
+        }
+    }
+}
+
+/// The address of `call`: its URL's own query first, then what names the branch, in alphabetical
+/// order and form-encoded (protocol details, section 2.2).
+///
+/// # Errors
+/// The URL cannot be called.
+pub(super) fn address(parts: HttpUrl<'_>, call: &BranchCall<'_>) -> Result<Uri, String> {
+    let mut address = String::with_capacity(call.url.len() + call.gid.as_str().len() + QUERY_BYTES);
+    push_clean(&mut address, parts);
+    match parts.rest.split_once('?') {
+        None => address.push('?'),
+        Some((_, "")) => {}
+        Some(_) => address.push('&'),
+    }
+    address.push_str("branch_id=");
+    push_form_encoded(&mut address, call.branch_id);
+    address.push_str("&gid=");
+    push_form_encoded(&mut address, call.gid.as_str());
+    address.push_str("&op=");
+    push_form_encoded(&mut address, call.op.as_str());
+    address.push_str("&trans_type=");
+    push_form_encoded(&mut address, call.mode.as_str());
+    Uri::try_from(address).map_err(|error| format!("the URL cannot be called: {error}"))
+}
+
+fn not_http(url: &str, protocol: Protocol) -> String {
+    match (url.split_once("://"), protocol) {
+        (Some(("topic", name)), _) => format!("topic not found: `{name}`"),
+        (Some((scheme, _)), Protocol::Http) => format!(
+            "has the scheme `{scheme}`, which no module handles: write http://host:port/path"
+        ),
+        (None, Protocol::Http) => {
+            "has no scheme and no host: write http://host:port/path".to_owned()
+        }
+        (_, Protocol::Grpc | Protocol::JsonRpc) => {
+            "names a gRPC method, which is not served yet: write http://host:port/path".to_owned()
+        }
+    }
+}
+
+/// A port that is no number, or too large a one, parses; it is found only by asking for it.
+fn port_is_usable(uri: &Uri) -> bool {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let after_host = host.rsplit_once(']').map_or(host, |(_, after)| after);
+    uri.port_u16().is_some_and(|port| port > 0) || !after_host.contains(':')
+}
+
+/// Appends the URL, with those bytes of path and query percent-encoded that may not be sent.
+/// Clients write them nevertheless, and other servers put up with them.
+fn push_clean(address: &mut String, parts: HttpUrl<'_>) {
+    address.push_str(parts.host);
+    if !parts.rest.starts_with('/') {
+        address.push('/');
+    }
+    push_encoding(address, parts.rest, |byte| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+    });
+}
+
+/// Appends `text` form-encoded: letters, digits and `-_.~` stand for themselves, a space is `+`.
+fn push_form_encoded(address: &mut String, text: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    for (n, word) in text.split(' ').enumerate() {
+        if n > 0 {
+            address.push('+');
+        }
+        push_encoding(address, word, plain);
+    }
+}
+
+/// Appends `text`, each byte that is not `plain` as `%XX`; bytes beyond ASCII never are plain.
+fn push_encoding(address: &mut String, text: &str, plain: impl Fn(u8) -> bool) {
+    const HEX: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    if text.bytes().all(&plain) {
+        address.push_str(text);
+        return;
+    }
+    for byte in text.bytes() {
+        if plain(byte) {
+            address.push(char::from(byte));
+        } else {
+            address.push('%');
+            address.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use crate::model::{Gid, Mode, Op};
+
+    use super::*;
+
+    fn built(url: &str, gid: &str) -> String {
+        let gid = Gid::new(gid).unwrap();
+        let call = BranchCall {
+            gid: &gid,
+            mode: Mode::Saga,
+            branch_id: "01",
+            op: Op::Action,
+            url,
+            protocol: Protocol::Http,
+            payload: &Bytes::new(),
+            headers: None,
+            timeout: Duration::from_secs(3),
+        };
+        address(split(url, Protocol::Http).unwrap(), &call).unwrap().to_string()
+    }
+
+    #[test]
+    fn the_branch_is_named_after_the_urls_own_query() {
+        const NAMED: &str = "branch_id=01&gid=g&op=action&trans_type=saga";
+        for (url, address) in [
+            ("http://h", "http://h/?"),
+            ("http://h?", "http://h/?"),
+            ("http://h:81/a/b", "http://h:81/a/b?"),
+            ("https://h/a?", "https://h/a?"),
+            ("http://h?x=1", "http://h/?x=1&"),
+            ("http://h/a?x=1&branch_id=7", "http://h/a?x=1&branch_id=7&"),
+            ("http://h/a?q=%20+&u=http://z/?", "http://h/a?q=%20+&u=http://z/?&"),
+            ("http://h/a?x=1#part?y=2", "http://h/a?x=1&"),
+            ("http://h/a#part", "http://h/a?"),
+            ("http://h/a b/ü?q={\"x\"}", "http://h/a%20b/%C3%BC?q=%7B%22x%22%7D&"),
+            ("http://[::1]:81/a", "http://[::1]:81/a?"),
+        ] {
+            assert_eq!(built(url, "g"), format!("{address}{NAMED}"), "of {url}");
+        }
+    }
+
+    #[test]
+    fn a_gid_is_form_encoded() {
+        for (gid, encoded) in [
+            ("A-b_0.9~", "A-b_0.9~"),
+            ("a b", "a+b"),
+            (" a  ", "+a++"),
+            ("/&=+%?#", "%2F%26%3D%2B%25%3F%23"),
+            ("é*'", "%C3%A9%2A%27"),
+        ] {
+            let address = built("http://h/a", gid);
+            assert!(address.contains(&format!("&gid={encoded}&op=")), "{address} of {gid}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_fine_under_every_protocol() {
+        for url in ["", "http://h", "https://h:81/a?x=1", "http://[::1]:81/", "http://u:p@h/a b"] {
+            for protocol in Protocol::ALL {
+                assert_eq!(check(url, protocol), Ok(()), "{url} under {protocol:?}");
+            }
+        }
+        assert_eq!(check("http://h/?method=x", Protocol::Http), Ok(()));
+        assert_eq!(check("http://h/?method=x", Protocol::Grpc), Ok(()));
+    }
+
+    #[test]
+    fn what_no_module_handles_is_refused_with_the_reason() {
+        use Protocol::{Grpc, Http, JsonRpc};
+        let long = format!("http://h/{}", "x".repeat(URL_BYTES_MAX));
+        for (url, protocol, reason) in [
+            ("h/a", Http, "no host"),
+            ("/a", Http, "no host"),
+            ("http://", Http, "no host"),
+            ("http:///a", Http, "no host"),
+            ("http://?x", Http, "no host"),
+            ("http://:81/a", Http, "no host"),
+            ("http://u@/a", Http, "no host"),
+            ("http://h h/a", Http, "no host"),
+            ("http://h:x/a", Http, "no host"),
+            ("http://h:70000/a", Http, "no host"),
+            ("http://h:0/a", Http, "no host"),
+            ("ftp://h/a", Http, "scheme `ftp`"),
+            ("HTTP://h/a", Http, "scheme `HTTP`"),
+            ("topic://orders", Http, "topic not found"),
+            ("topic://orders", Grpc, "topic not found"),
+            ("h:80/pkg.Service/Method", Grpc, "gRPC"),
+            ("h:80/pkg.Service/Method", JsonRpc, "gRPC"),
+            ("http://h/?method=x", JsonRpc, "JSON-RPC"),
+            (long.as_str(), Http, "at most"),
+        ] {
+            let told = check(url, protocol).unwrap_err();
+            assert!(told.contains(reason), "{url} under {protocol:?}: {told}");
+        }
+    }
+}
