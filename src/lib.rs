@@ -19,8 +19,10 @@
 //! `ARCHITECTURE.md` says who may use whom, and why.
 
 pub mod api;
+pub mod app;
 pub mod branch;
 pub mod clock;
+pub mod config;
 pub mod model;
 pub mod pattern;
 pub mod service;

@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::{env, process::ExitCode};
+
+use anyhow::{Context as _, anyhow};
+use clap::{ArgMatches, Command};
+use tandem::{
+    app,
+    config::{self, Config},
+    telemetry::logging,
+};
+
+/// The exit code where the command line or a setting is wrong; clap's own, too.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    match matches.subcommand() {
+        Some(("serve", flags)) => serve(flags),
+        // clap refuses whatever is not declared.
+        _ => ExitCode::from(USAGE),
+    }
+}
+
+fn command() -> Command {
+    Command::new("tandem")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Coordinates distributed transactions")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(config::with_flags(
+            Command::new("serve").about("Serves the API and drives the transactions"),
+        ))
+}
+
+fn serve(flags: &ArgMatches) -> ExitCode {
+    // Not `vars`, which panics at a variable that is not Unicode; what is lost here is no right
+    // value of any setting, so it is reported as one that is not allowed.
+    let variables = env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into(), value.to_string_lossy().into()));
+    match Config::load(flags, variables) {
+        Ok(config) => exit(run(config)),
+        Err(faults) => {
+            complain(&faults);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    logging::install(&config.log, config.log_format)?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("a provider of cryptography was installed before"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.worker_threads)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be made")?;
+    runtime.block_on(app::serve(config))
+}
+
+fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last words, which no log filter may swallow")]
+fn complain(what: &dyn std::fmt::Display) {
+    eprintln!("tandem: {what}");
+}
