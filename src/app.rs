@@ -1,12 +1,192 @@
-//! Makes the parts, starts them, drains them in order.
+//! Makes the parts, starts them, and stops them in order.
 
-use crate::config::Config;
+use std::{sync::Arc, time::Duration};
 
-/// Serves until the process is told to stop.
+use anyhow::Context as _;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    api::http::{self, HttpSettings},
+    branch::{CallerSettings, HttpCaller},
+    clock::SystemClock,
+    config::Config,
+    local_redis::LocalRedis,
+    service::{Service, ServiceSettings},
+    store::{ConnectError, Durability, RedisStore, StoreSettings},
+    telemetry::metrics::Metrics,
+    wire::Limits,
+    worker::{Worker, WorkerSettings},
+};
+
+/// Each shard is looked at at least this often, so that the work of a dead node is found.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The histograms are folded this often.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Between two tries to reach Redis at the start.
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Answers that are on their way when work is done get this long to be sent.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// Serves until the process is told to stop (SIGTERM, SIGINT), then finishes or hands back what it
+/// holds, within the setting `drain_timeout`.
 ///
 /// # Errors
 /// When a part cannot be made or started.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    tracing::info!(http_addr = %config.http_addr, "nothing to serve yet");
+    let stop = stop_signals()?;
+    // Before anything is started, so that an address in use costs nothing.
+    let listener = TcpListener::bind(config.http_addr)
+        .await
+        .with_context(|| format!("http_addr: cannot listen on {}", config.http_addr))?;
+    let (url, local_redis) = match &config.redis_url {
+        Some(url) => (url.to_string(), None),
+        None => {
+            let local = LocalRedis::start(&config.data_dir).await?;
+            (local.url(), Some(local))
+        }
+    };
+    let metrics = Metrics::new()?;
+    let clock = Arc::new(SystemClock::new());
+    let connecting = connect(&url, &config, &clock, &metrics);
+    let store = tokio::select! {
+        store = connecting => Some(store?),
+        () = stop.cancelled() => None,
+    };
+    if let Some(store) = store {
+        run(&config, listener, Arc::new(store), clock, metrics, stop).await?;
+    }
+    if let Some(local) = local_redis {
+        local.stop().await;
+    }
+    tracing::info!("stopped");
     Ok(())
+}
+
+async fn run(
+    config: &Config,
+    listener: TcpListener,
+    store: Arc<RedisStore>,
+    clock: Arc<SystemClock>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let caller = CallerSettings { calls_per_host: config.calls_per_host_max };
+    let caller = Arc::new(HttpCaller::new(caller, Arc::clone(&metrics))?);
+    let process_start_id = process_start_id();
+    let worker = Arc::new(Worker::new(
+        Arc::clone(&store),
+        Arc::clone(&caller),
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+        &process_start_id,
+        WorkerSettings {
+            lease: config.lease,
+            in_work_max: config.in_work_max,
+            look_every: LOOK_EVERY,
+            policy: config.policy(),
+            durability: Durability::Memory,
+        },
+    ));
+    let service = Arc::new(Service::new(
+        Arc::clone(&worker),
+        store,
+        caller,
+        clock,
+        Arc::clone(&metrics),
+        ServiceSettings {
+            limits: Limits { steps_max: config.steps_max },
+            queue_max: config.queue_max,
+            backlog_max: config.backlog_max as u64,
+            answer_timeout: config.answer_timeout,
+        },
+    ));
+    let settings = HttpSettings { body_bytes_max: config.body_bytes_max };
+    let router = http::router(service, settings, Arc::clone(&metrics));
+
+    tracing::info!(
+        http_addr = %listener.local_addr().context("http_addr")?,
+        process_start_id,
+        "serving"
+    );
+    worker.start();
+    let upkeep = tokio::spawn(upkeep(metrics));
+    let serving = tokio::spawn(http::serve(listener, router, stop.clone()));
+    stop.cancelled().await;
+    tracing::info!("stopping: what is held is finished or handed back");
+    if !worker.drain(config.drain_timeout).await {
+        tracing::warn!(
+            "not all work came to an end in time; another node goes on when its leases end"
+        );
+    }
+    // The last round's end may be the answer that a client waits for.
+    if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
+        tracing::debug!("connections were left open");
+    }
+    upkeep.abort();
+    Ok(())
+}
+
+/// Connects to Redis, waiting for it as long as it takes: services start in any order.
+async fn connect(
+    url: &str,
+    config: &Config,
+    clock: &Arc<SystemClock>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<RedisStore> {
+    let settings = StoreSettings {
+        key_prefix: config.key_prefix.clone(),
+        shards: config.shards,
+        retention: config.retention,
+        redis_timeout: config.redis_timeout,
+        ..StoreSettings::default()
+    };
+    loop {
+        let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
+        match RedisStore::connect(url, settings.clone(), clock, metrics).await {
+            Ok(store) => return Ok(store),
+            Err(error @ ConnectError::Unreachable(_)) => {
+                tracing::warn!(%error, "waiting for Redis");
+                tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Cancelled when the process is told to stop.
+fn stop_signals() -> anyhow::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+async fn upkeep(metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        metrics.upkeep();
+    }
+}
+
+/// 48 random bits: short, since it is stored with every transaction, and enough for any number of
+/// starts.
+fn process_start_id() -> String {
+    let (.., random) = Uuid::now_v7().as_u64_pair();
+    format!("{:012x}", random & 0xffff_ffff_ffff)
 }

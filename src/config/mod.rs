@@ -64,11 +64,10 @@ settings! {
     /// Most transactions that this node works on at a time.
     in_work_max: usize = "4096", Count { min: 1, max: 1_000_000 };
 
-    /// Most submits that wait for a place among those in work; beyond it they are stored and done
-    /// when there is room.
+    /// Most submits with `wait_result` that wait for a place among those in work; more are refused.
     queue_max: usize = "1024", Count { min: 0, max: 1_000_000 };
 
-    /// Most unfinished transactions in Redis; beyond it new ones are refused.
+    /// Most transactions that are due and in nobody's work; beyond it new ones are refused.
     backlog_max: usize = "100000", Count { min: 1, max: 1_000_000_000 };
 
     /// Most calls under way at a time to one participant's host.

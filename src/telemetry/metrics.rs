@@ -53,7 +53,7 @@ pub struct Handles {
     pub branch_calls_in_flight: Gauge,
     /// Branch calls that wait for a connection to their host.
     pub branch_calls_waiting: Gauge,
-    /// Writes of this node that were refused, since it held the transaction no more.
+    /// Writes and renewals of this node that were refused, since it held the transaction no more.
     pub stale_writes: Counter,
     /// Calls of Redis that failed or were not answered in time.
     pub redis_errors: Counter,
@@ -233,7 +233,7 @@ fn describe() {
     g("tandem_backlog", "Transactions of all nodes that are due and not in work");
     g("tandem_branch_calls_in_flight", "Branch calls under way");
     g("tandem_branch_calls_waiting", "Branch calls that wait for a connection to their host");
-    c("tandem_stale_writes_refused_total", "Writes refused since the hold was over");
+    c("tandem_stale_writes_refused_total", "Writes and renewals refused since the hold was over");
     c("tandem_redis_errors_total", "Calls of Redis that failed or were not answered in time");
     c("tandem_clock_jumps_total", "Jumps of Redis's clock by more than a second");
     c("tandem_unreadable_transactions_total", "Due entries with no readable transaction");

@@ -57,6 +57,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 true
             }
             Ok(false) => {
+                self.metrics.stale_writes.increment(1);
+                tracing::info!(gid = %hold.gid, "a hold was lost before its renewal");
                 hold.revoke();
                 false
             }

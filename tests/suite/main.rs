@@ -7,6 +7,7 @@
 )]
 
 mod differential;
+mod processes;
 mod schedules;
 mod simulation;
 mod support;

@@ -1,13 +1,19 @@
 //! Reads a request's body within its limit.
 
+use std::time::Duration;
+
 use axum::{
     body::HttpBody as _,
     extract::{FromRef, FromRequest, Request},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use super::error::ApiError;
+
+/// A whole body must have arrived after this span, or a slow client could keep memory for ever.
+const READ_MAX: Duration = Duration::from_secs(60);
 
 /// The largest body that is read.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +41,13 @@ where
         if announced > bytes_max as u64 {
             return Err(ApiError::TooLarge { announced: Some(announced), bytes_max });
         }
-        match Limited::new(body, bytes_max).collect().await {
-            Ok(whole) => Ok(Self(whole.to_bytes())),
-            Err(e) if e.is::<LengthLimitError>() => {
+        match timeout(READ_MAX, Limited::new(body, bytes_max).collect()).await {
+            Ok(Ok(whole)) => Ok(Self(whole.to_bytes())),
+            Ok(Err(e)) if e.is::<LengthLimitError>() => {
                 Err(ApiError::TooLarge { announced: None, bytes_max })
             }
-            Err(e) => Err(ApiError::Unread(e.to_string())),
+            Ok(Err(e)) => Err(ApiError::Unread(e.to_string())),
+            Err(_) => Err(ApiError::Unread(format!("it was not whole within {READ_MAX:?}"))),
         }
     }
 }

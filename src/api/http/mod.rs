@@ -7,6 +7,7 @@ mod body;
 mod error;
 mod finish;
 mod handlers;
+mod listen;
 mod number;
 mod reply;
 mod rfc3339;
@@ -14,6 +15,8 @@ mod routes;
 #[cfg(test)]
 mod testing;
 mod transaction;
+
+pub use self::listen::serve;
 
 use std::sync::Arc;
 

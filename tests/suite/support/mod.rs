@@ -3,6 +3,8 @@
 pub(crate) mod model_entry;
 pub(crate) mod model_rules;
 pub(crate) mod model_store;
+pub(crate) mod participant;
 pub(crate) mod rng;
 pub(crate) mod samples;
+pub(crate) mod server;
 pub(crate) mod time;

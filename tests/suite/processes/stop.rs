@@ -1,0 +1,74 @@
+//! SIGTERM: no new work, what is held is finished or handed back at once, and exit code 0.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Nodes, transfer};
+use crate::support::{
+    participant::{Answer, Participant},
+    redis::fresh_name,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_node_stops_at_once() {
+    let node = Nodes::new().start(&[]).await;
+    let told = Instant::now();
+    assert_eq!(node.stop().await.code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_under_way_is_awaited_and_the_rest_handed_to_another_node() {
+    let (bank, nodes) = (Participant::start().await, Nodes::new());
+    // Leases so long that only what is handed back is finished in time.
+    let long = ["--lease", "5m"];
+    let (stopping, other) = (nodes.start(&long).await, nodes.start(&long).await);
+    bank.answers("/1", &[Answer::Held]);
+    let gid = fresh_name();
+    assert_eq!(stopping.submit(&transfer(&gid, &bank)).await.status, 200);
+    bank.arrived("/1", 1).await;
+
+    let (exit, ()) = tokio::join!(stopping.stop(), async { bank.release("/1") });
+    assert_eq!(exit.code(), Some(0));
+    assert_eq!(other.ended(&gid).await, "succeed");
+    assert_eq!(bank.paths_of(&gid), ["/1", "/2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_participant_that_hangs_does_not_keep_a_node_from_stopping() {
+    let (bank, nodes) = (Participant::start().await, Nodes::new());
+    let stopping = nodes.start(&["--drain-timeout", "300ms", "--request-timeout", "1m"]).await;
+    let other = nodes.start(&[]).await;
+    bank.answers("/1", &[Answer::Held]);
+    let gid = fresh_name();
+    assert_eq!(stopping.submit(&transfer(&gid, &bank)).await.status, 200);
+    bank.arrived("/1", 1).await;
+
+    assert_eq!(stopping.stop().await.code(), Some(0));
+    bank.release("/1");
+    assert_eq!(other.ended(&gid).await, "succeed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_result_is_told_that_it_is_not_finished() {
+    let (bank, nodes) = (Participant::start().await, Nodes::new());
+    let stopping = nodes.start(&[]).await;
+    bank.answers("/1", &[Answer::Held]);
+    let gid = fresh_name();
+    let mut saga = transfer(&gid, &bank);
+    saga["wait_result"] = json!(true);
+    let url = format!("{}/api/dtmsvr/submit", stopping.base());
+    let waiting = tokio::spawn(async move {
+        let client = crate::support::server::client();
+        let reply = client.post(url).body(saga.to_string()).send().await.expect("an answer");
+        (reply.status().as_u16(), reply.text().await.expect("text"))
+    });
+    bank.arrived("/1", 1).await;
+
+    let (exit, ()) = tokio::join!(stopping.stop(), async { bank.release("/1") });
+    assert_eq!(exit.code(), Some(0));
+    let (status, text) = waiting.await.expect("no panic");
+    assert_eq!(status, 425, "{text}");
+    assert!(text.contains("ONGOING"), "{text}");
+}
