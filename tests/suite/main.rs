@@ -9,4 +9,5 @@
 mod differential;
 mod schedules;
 mod simulation;
+mod store;
 mod support;
