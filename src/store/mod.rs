@@ -4,6 +4,14 @@
 //! the exact transition rules. Every function may run twice without harm: a repeat with the same
 //! token is answered as the first run was.
 
+mod bodies;
+mod codec;
+mod connection;
+mod gather;
+mod item;
+mod keys;
+mod redis_store;
+mod reply;
 pub mod scripts;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -11,6 +19,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::model::{Gid, Global, Mode, Spec, State, Status, Timestamp, Token};
+
+pub use redis_store::{ConnectError, RedisStore, StoreSettings};
 
 /// How safe a write must be before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,4 +10,5 @@ mod differential;
 mod processes;
 mod schedules;
 mod simulation;
+mod store;
 mod support;

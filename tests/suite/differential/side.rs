@@ -3,9 +3,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bytes::Bytes;
 use tandem::{
-    model::{Gid, Global, Mode, Options, Progress, Spec, Status, StepUrls, Timestamp, Token},
+    model::{Gid, Global, Options, Progress, Spec, Status, StepUrls, Timestamp, Token},
     store::{
         Durability, Prepare, Record, Recorded, Store, StoreError, Submit, Submitted, TakeReply,
         Taken,
@@ -76,7 +75,7 @@ impl<S: Store> Side<S> {
                 let spec = self.spec(request);
                 let item = Prepare {
                     timeout: *timeout,
-                    body: body(&spec),
+                    body: samples::body(&spec),
                     ..samples::prepare(spec, self.tokens[request.token].clone())
                 };
                 Ok(format!("{:?}", self.store.prepare(item).await?))
@@ -261,7 +260,7 @@ impl<S: Store> Side<S> {
         if is_over {
             spec.steps = vec![StepUrls::default(); spec.steps.len()];
         }
-        let body = body(&spec);
+        let body = samples::body(&spec);
         let token = self.tokens[request.token].clone();
         let mut item = Submit { body, lease, ..samples::submit(spec, token, held) };
         if is_over {
@@ -317,29 +316,4 @@ impl<S: Store> Side<S> {
             global.spec,
         )
     }
-}
-
-/// The request's body as a client would send it.
-fn body(spec: &Spec) -> Bytes {
-    let steps: Vec<_> = spec
-        .steps
-        .iter()
-        .map(|urls| match spec.mode {
-            Mode::Saga => {
-                serde_json::json!({"action": urls.action, "compensate": urls.compensate})
-            }
-            Mode::Message => serde_json::json!({"action": urls.action}),
-        })
-        .collect();
-    let payloads: Vec<_> = spec.payloads.iter().map(|p| String::from_utf8_lossy(p)).collect();
-    let body = serde_json::json!({
-        "gid": spec.gid.as_str(),
-        "trans_type": spec.mode.as_str(),
-        "steps": steps,
-        "payloads": payloads,
-        "query_prepared": spec.query_prepared,
-        "custom_data": spec.custom_data,
-        "retry_interval": spec.options.retry_interval.map(|span| span.as_secs()),
-    });
-    Bytes::from(body.to_string())
 }

@@ -4,6 +4,7 @@ pub(crate) mod model_entry;
 pub(crate) mod model_rules;
 pub(crate) mod model_store;
 pub(crate) mod participant;
+pub(crate) mod redis;
 pub(crate) mod rng;
 pub(crate) mod samples;
 pub(crate) mod server;

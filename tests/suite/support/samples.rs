@@ -42,10 +42,11 @@ pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
 
 /// The request that prepares `spec`.
 pub(crate) fn prepare(spec: Spec, token: Token) -> Prepare {
+    let body = body(&spec);
     Prepare {
         token,
         spec: Arc::new(spec),
-        body: Bytes::new(),
+        body,
         timeout: Duration::from_secs(35),
         durability: Durability::Memory,
     }
@@ -53,6 +54,7 @@ pub(crate) fn prepare(spec: Spec, token: Token) -> Prepare {
 
 /// The request that submits `spec`; if `held`, by a node that starts with its first step.
 pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
+    let body = body(&spec);
     let mut state = State::new(Status::Submitted, spec.row_count());
     if held && let Some(row) = state.rows.get_mut(spec.action_row(0)) {
         row.progress = Progress::MayHaveRun;
@@ -60,7 +62,7 @@ pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
     Submit {
         token,
         spec: Arc::new(spec),
-        body: Bytes::new(),
+        body,
         state,
         created_at_estimate: tandem::model::Timestamp::default(),
         held,
@@ -82,4 +84,29 @@ pub(crate) fn next_record(taken: &Taken, token: &Token, status: Status) -> Recor
         promoted: false,
         durability: Durability::Memory,
     }
+}
+
+/// The request's body as a client would send it.
+pub(crate) fn body(spec: &Spec) -> Bytes {
+    let steps: Vec<_> = spec
+        .steps
+        .iter()
+        .map(|urls| match spec.mode {
+            Mode::Saga => {
+                serde_json::json!({"action": urls.action, "compensate": urls.compensate})
+            }
+            Mode::Message => serde_json::json!({"action": urls.action}),
+        })
+        .collect();
+    let payloads: Vec<_> = spec.payloads.iter().map(|p| String::from_utf8_lossy(p)).collect();
+    let body = serde_json::json!({
+        "gid": spec.gid.as_str(),
+        "trans_type": spec.mode.as_str(),
+        "steps": steps,
+        "payloads": payloads,
+        "query_prepared": spec.query_prepared,
+        "custom_data": spec.custom_data,
+        "retry_interval": spec.options.retry_interval.map(|span| span.as_secs()),
+    });
+    Bytes::from(body.to_string())
 }

@@ -1,0 +1,115 @@
+//! The packed state, there and back, and from garbage.
+
+use proptest::{collection::vec, option, prelude::*};
+
+use super::*;
+
+const CREATED_AT: Timestamp = Timestamp::from_us(1_800_000_000_123_456);
+
+fn packed(status: Status, not_before: Option<Timestamp>, rest: &str) -> String {
+    let not_before = not_before.map_or_else(String::new, |at| at.as_us().to_string());
+    format!("{}m7;node:1f;1800000000999999;{not_before};{rest}", status.letter())
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let progress = prop_oneof![
+        Just(Progress::NotStarted),
+        Just(Progress::MayHaveRun),
+        Just(Progress::Succeeded),
+        Just(Progress::Failed),
+    ];
+    (progress, option::weighted(0.9, 0_u64..10_000_000_000)).prop_map(|(progress, ms)| {
+        let finished_at = ms
+            .filter(|_| is_finished(progress))
+            .map(|ms| CREATED_AT.plus(Duration::from_millis(ms)));
+        Row { progress, finished_at }
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_state_is_read_as_it_was_written(
+        rows in vec(row(), 0..40),
+        error_rounds in any::<u32>(),
+        last_error in option::of("(?s).{1,60}"),
+        reason in option::of(".{1,60}"),
+        not_before in option::of(0_u64..(1 << 53)),
+        status in 0..Status::ALL.len(),
+    ) {
+        let not_before = not_before.map(Timestamp::from_us);
+        let status = Status::ALL[status];
+        let state = State { status, rows, error_rounds, not_before, reason, last_error };
+        let text = packed(status, not_before, &pack_rest(&state, CREATED_AT));
+        let read = Packed::read(text.as_bytes()).unwrap();
+        prop_assert_eq!(read.n, 7);
+        prop_assert!(read.is_large);
+        prop_assert_eq!(read.written_at, Timestamp::from_us(1_800_000_000_999_999));
+        let again = read.state(CREATED_AT, state.reason.clone(), state.rows.len()).unwrap();
+        prop_assert_eq!(again, state);
+    }
+
+    #[test]
+    fn garbage_is_refused_and_never_panics(bytes in vec(any::<u8>(), 0..80), rows in 0_usize..5) {
+        if let Ok(read) = Packed::read(&bytes) {
+            let _ = read.state(CREATED_AT, None, rows);
+        }
+    }
+
+    #[test]
+    fn damage_never_panics(at in 0_usize..60, with in any::<char>(), rows in 0_usize..5) {
+        let mut text: Vec<char> =
+            packed(Status::Submitted, Some(CREATED_AT), "nmsf;1z.;12;an error").chars().collect();
+        if let Some(place) = text.get_mut(at) {
+            *place = with;
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(read) = Packed::read(text.as_bytes()) {
+            let _ = read.state(CREATED_AT, None, rows);
+        }
+    }
+}
+
+#[test]
+fn the_form_is_short_and_stays_as_it_is() {
+    // What older nodes stored is read by newer ones: this form can only be added to.
+    let after = |ms| Some(CREATED_AT.plus(Duration::from_millis(ms)));
+    let state = State {
+        status: Status::Aborting,
+        rows: vec![
+            Row { progress: Progress::Succeeded, finished_at: after(0) },
+            Row { progress: Progress::Failed, finished_at: after(71) },
+            Row { progress: Progress::MayHaveRun, finished_at: None },
+            Row { progress: Progress::NotStarted, finished_at: None },
+        ],
+        error_rounds: 3,
+        not_before: None,
+        reason: None,
+        last_error: Some("a; b".to_owned()),
+    };
+    assert_eq!(pack_rest(&state, CREATED_AT), "sfmn;0.1z;3;a; b");
+}
+
+#[test]
+fn each_fault_is_named() {
+    let fault = |text: &str| match Packed::read(text.as_bytes()) {
+        Err(garbled) => garbled.to_string(),
+        Ok(read) => read.state(CREATED_AT, None, 2).unwrap_err().to_string(),
+    };
+    for (text, part) in [
+        ("", "a field is missing"),
+        ("SS1;r;1;", "a field is missing"),
+        ("XS1;r;1;;nn;;0;", "unknown status"),
+        ("SX1;r;1;;nn;;0;", "unknown mode"),
+        ("SSx;r;1;;nn;;0;", "its number"),
+        ("SS1;r;x;;nn;;0;", "a time"),
+        ("SS1;r;1;x;nn;;0;", "a time"),
+        ("SS1;r;1;;nn;;0", "a field of its rest"),
+        ("SS1;r;1;;nx;;0;", "unknown progress"),
+        ("SS1;r;1;;n;;0;", "another number of rows"),
+        ("SS1;r;1;;ss;1;0;", "a finish time is missing"),
+        ("SS1;r;1;;sn;!;0;", "a finish time"),
+        ("SS1;r;1;;nn;;-1;", "its error rounds"),
+    ] {
+        assert!(fault(text).contains(part), "{text}: {}", fault(text));
+    }
+}

@@ -1,0 +1,184 @@
+//! A connection to Redis that many callers share and that is made anew when it is lost.
+//!
+//! A client library's own reconnecting does not serve here: it notices a connection that is closed,
+//! but not one that hangs. Here whoever got no answer in time drops the connection for all.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisError, Value,
+    aio::MultiplexedConnection,
+};
+
+use super::StoreError;
+
+/// How a command failed.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// It was not sent, or was turned away before it did anything, for a reason that passes.
+    NotDone(String),
+    /// It was sent, and no answer came.
+    NoAnswer(String),
+    /// Redis is full.
+    Full,
+    /// Redis does not know the script.
+    NoScript,
+    /// Any other answer that is an error.
+    Refused(String),
+}
+
+impl Failure {
+    /// What the caller is told. `was_sent`: an earlier copy was sent and not answered, so that what
+    /// this one met says nothing of what that one does.
+    pub(super) fn into_error(self, script: &'static str, was_sent: bool) -> StoreError {
+        match self {
+            Self::NoAnswer(text) => StoreError::Unanswered(text),
+            Self::NotDone(text) if was_sent => StoreError::Unanswered(text),
+            Self::Full if was_sent => StoreError::Unanswered("it is full by now".to_owned()),
+            Self::NotDone(text) => StoreError::Unreachable(text),
+            Self::Full => StoreError::Full,
+            Self::NoScript => {
+                let message = "Redis forgot it as soon as it was loaded".to_owned();
+                StoreError::Script { script, message }
+            }
+            Self::Refused(message) => StoreError::Script { script, message },
+        }
+    }
+
+    fn of_answer(error: &RedisError) -> Self {
+        match error.code() {
+            Some("OOM") => Self::Full,
+            Some("NOSCRIPT") => Self::NoScript,
+            Some(code) if PASSING.contains(&code) => Self::NotDone(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+/// Codes of answers that say that nothing was done, and why; all of them pass, some of them when
+/// the operator acts.
+const PASSING: [&str; 12] = [
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOAUTH",
+    "NOPERM",
+    "NOREPLICAS",
+    "READONLY",
+    "TRYAGAIN",
+    "UNKILLABLE",
+    "WRONGPASS",
+];
+
+/// After so long without a sign of life from the other host, a connection that was given up here is
+/// closed for good.
+#[cfg(target_os = "linux")]
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Makes a client of `url`. Connections over TCP send at once.
+pub(super) fn client(url: &str) -> Result<Client, RedisError> {
+    let info = url.into_connection_info()?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(TCP_USER_TIMEOUT);
+    Client::open(info.set_tcp_settings(tcp))
+}
+
+/// One shared connection.
+pub(super) struct Line {
+    client: Client,
+    current: Mutex<Option<Wire>>,
+    /// Held by whoever makes the connection; the others wait for it.
+    dialing: tokio::sync::Mutex<()>,
+    dialed: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Wire {
+    /// Which of the connections made so far it is.
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
+impl Line {
+    /// A line that is connected when it is first used.
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            current: Mutex::new(None),
+            dialing: tokio::sync::Mutex::new(()),
+            dialed: AtomicU64::new(0),
+        }
+    }
+
+    /// Sends `command` and awaits its answer, both within `bound`. Dropping the future leaves the
+    /// connection whole.
+    pub(super) async fn send(&self, command: &Cmd, bound: Duration) -> Result<Value, Failure> {
+        let mut sent_on = None;
+        let sending = async {
+            let mut wire = self.wire().await?;
+            sent_on = Some(wire.number);
+            let answer = wire.connection.send_packed_command(command).await;
+            match answer {
+                Ok(Value::ServerError(error)) => Err(Failure::of_answer(&error.into())),
+                Ok(value) => Ok(value),
+                Err(error) if error.code().is_some() => Err(Failure::of_answer(&error)),
+                Err(error) => {
+                    self.drop_wire(wire.number);
+                    Err(Failure::NoAnswer(error.to_string()))
+                }
+            }
+        };
+        let sent = tokio::time::timeout(bound, sending).await;
+        sent.unwrap_or_else(|_| match sent_on {
+            Some(number) => {
+                self.drop_wire(number);
+                Err(Failure::NoAnswer(format!("within {bound:?}")))
+            }
+            None => Err(Failure::NotDone(format!("no connection within {bound:?}"))),
+        })
+    }
+
+    async fn wire(&self) -> Result<Wire, Failure> {
+        if let Some(wire) = self.present() {
+            return Ok(wire);
+        }
+        let _alone = self.dialing.lock().await;
+        if let Some(wire) = self.present() {
+            return Ok(wire);
+        }
+        // Bounds are the callers' affair: each has its own.
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let dialed = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let connection = dialed.map_err(|error| Failure::NotDone(error.to_string()))?;
+        let number = self.dialed.fetch_add(1, Ordering::Relaxed);
+        let wire = Wire { number, connection };
+        *self.lock() = Some(wire.clone());
+        Ok(wire)
+    }
+
+    fn present(&self) -> Option<Wire> {
+        self.lock().clone()
+    }
+
+    fn drop_wire(&self, number: u64) {
+        let mut current = self.lock();
+        if current.as_ref().is_some_and(|wire| wire.number == number) {
+            *current = None;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Wire>> {
+        // What is behind it is whole after a panic too.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,219 @@
+//! Gathers the items that are asked for at the same time into one call of their script: while one
+//! call is under way, the next one fills.
+//!
+//! A task of its own sends the calls, so that a caller that goes away leaves its batch whole.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use redis::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    clock::{Clock, Observed, SystemClock},
+    model::Timestamp,
+    telemetry::metrics::{Metrics, ScriptMetrics},
+};
+
+use super::{
+    StoreError,
+    connection::{Failure, Line},
+    item::{Item, evalsha},
+    scripts::ScriptName,
+};
+
+/// The most bytes of one call's items, so that no call keeps Redis from the others for long.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// What the gathers of one store have in common.
+pub(super) struct Shared {
+    pub(super) clock: Arc<SystemClock>,
+    pub(super) metrics: Arc<Metrics>,
+    /// How long one try may take; a lost answer leaves time for a second one.
+    pub(super) try_timeout: Duration,
+    /// The most items of one call.
+    pub(super) batch_items_max: usize,
+}
+
+/// The queue of one script.
+pub(super) struct Gather {
+    queue: mpsc::UnboundedSender<Waiting>,
+}
+
+/// An item that waits for its call or its answer.
+struct Waiting {
+    item: Item,
+    answer: oneshot::Sender<Result<Value, StoreError>>,
+    /// By the monotonic clock.
+    deadline: Duration,
+}
+
+impl Gather {
+    /// Starts the task that calls `script` over `line`; it ends when this is dropped and all that
+    /// was asked for is answered. `head` is the first argument of every call, if there is one.
+    pub(super) fn start(
+        script: ScriptName,
+        head: Option<String>,
+        line: Arc<Line>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        // Not bounded: each entry is a caller that waits, and callers are bounded.
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let called = shared.metrics.script(script.as_str());
+        tokio::spawn(Caller { script, head, line, shared, called }.run(waiting));
+        Self { queue }
+    }
+
+    /// What the script answers for `item`, at the latest when the monotonic clock shows `deadline`.
+    pub(super) async fn call(&self, item: Item, deadline: Duration) -> Result<Value, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || StoreError::Unreachable("the store has stopped".to_owned());
+        self.queue.send(Waiting { item, answer, deadline }).map_err(|_| stopped())?;
+        // A task that is gone without an answer may have sent it.
+        answered.await.unwrap_or_else(|_| Err(StoreError::Unanswered("it stopped".to_owned())))
+    }
+}
+
+struct Caller {
+    script: ScriptName,
+    head: Option<String>,
+    line: Arc<Line>,
+    shared: Arc<Shared>,
+    called: ScriptMetrics,
+}
+
+impl Caller {
+    async fn run(self, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+        let items_max = self.shared.batch_items_max;
+        let mut waiting = VecDeque::with_capacity(items_max);
+        let mut arrived = Vec::with_capacity(items_max);
+        loop {
+            if waiting.is_empty() {
+                if queue.recv_many(&mut arrived, items_max).await == 0 {
+                    return;
+                }
+                waiting.extend(arrived.drain(..));
+            }
+            while waiting.len() < items_max
+                && let Ok(next) = queue.try_recv()
+            {
+                waiting.push_back(next);
+            }
+            let batch = self.next_batch(&mut waiting);
+            if !batch.is_empty() {
+                self.call_batch(batch).await;
+            }
+        }
+    }
+
+    /// Takes the next call's items. Those for which it is too late were never sent, and are told so.
+    fn next_batch(&self, waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+        let now = self.shared.clock.monotonic();
+        let mut batch = Vec::with_capacity(waiting.len());
+        let mut n_bytes = 0;
+        while let Some(next) = waiting.pop_front() {
+            if next.answer.is_closed() {
+                continue;
+            }
+            if next.deadline <= now {
+                let text = "earlier calls were not answered in time".to_owned();
+                let _ = next.answer.send(Err(StoreError::Unreachable(text)));
+                continue;
+            }
+            n_bytes += next.item.len();
+            if n_bytes > BATCH_BYTES_MAX && !batch.is_empty() {
+                waiting.push_front(next);
+                break;
+            }
+            batch.push(next);
+        }
+        batch
+    }
+
+    async fn call_batch(&self, batch: Vec<Waiting>) {
+        let first_deadline = batch.iter().map(|waiting| waiting.deadline).min();
+        match self.call(&batch, first_deadline.unwrap_or_default()).await {
+            Ok(replies) => {
+                for (waiting, reply) in batch.into_iter().zip(replies) {
+                    // A caller that went away needs no answer.
+                    let _ = waiting.answer.send(Ok(reply));
+                }
+            }
+            // A second try may be answered, or tell which item it is that fails.
+            Err(Failure::NoAnswer(_)) => self.repeat(batch, true).await,
+            Err(Failure::Refused(_)) if batch.len() > 1 => self.repeat(batch, false).await,
+            Err(failure) => {
+                for waiting in batch {
+                    let error = failure.clone().into_error(self.script.as_str(), false);
+                    let _ = waiting.answer.send(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Repeats each item by itself, once, all at the same time.
+    async fn repeat(&self, batch: Vec<Waiting>, was_sent: bool) {
+        join_all(batch.into_iter().map(async |waiting| {
+            let replies = self.call(std::slice::from_ref(&waiting), waiting.deadline).await;
+            let reply = replies.map(|mut replies| replies.next().unwrap_or_default());
+            let reply = reply.map_err(|f| f.into_error(self.script.as_str(), was_sent));
+            let _ = waiting.answer.send(reply);
+        }))
+        .await;
+    }
+
+    /// Calls the script for `batch`; answers a reply for each item, in order.
+    async fn call(
+        &self,
+        batch: &[Waiting],
+        deadline: Duration,
+    ) -> Result<std::vec::IntoIter<Value>, Failure> {
+        let items = batch.iter().map(|waiting| &waiting.item);
+        let hash = self.script.script().get_hash();
+        let command = evalsha(hash, self.head.as_deref(), items);
+        let started = self.shared.clock.monotonic();
+        let bound = deadline.saturating_sub(started).min(self.shared.try_timeout);
+        let mut sent = self.line.send(&command, bound).await;
+        if let Err(Failure::NoScript) = sent {
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(self.script.source());
+            sent = match self.line.send(&load, self.shared.try_timeout).await {
+                Ok(_) => self.line.send(&command, bound).await,
+                // Loading has no effect that could be unknown.
+                Err(Failure::NoAnswer(text)) => Err(Failure::NotDone(text)),
+                Err(failure) => Err(failure),
+            };
+        }
+        let replies = sent.and_then(|value| {
+            self.called.called(batch.len(), self.shared.clock.monotonic().saturating_sub(started));
+            let replies = self.shared.read(value).filter(|replies| replies.len() == batch.len());
+            replies.ok_or_else(|| Failure::Refused("its reply cannot be read".to_owned()))
+        });
+        if replies.is_err() {
+            self.shared.metrics.redis_errors.increment(1);
+        }
+        replies
+    }
+}
+
+impl Shared {
+    /// Takes Redis's time from a script's reply, and answers the items' replies.
+    fn read(&self, reply: Value) -> Option<std::vec::IntoIter<Value>> {
+        let Value::Array(values) = reply else { return None };
+        let mut values = values.into_iter();
+        let Some(Value::Int(now)) = values.next() else { return None };
+        self.observe(Timestamp::from_us(u64::try_from(now).ok()?));
+        Some(values)
+    }
+
+    /// Takes `now` for Redis's time at this moment.
+    pub(super) fn observe(&self, now: Timestamp) {
+        match self.clock.observe(now) {
+            Observed::Steady => {}
+            Observed::Jumped { by_us } => {
+                self.metrics.clock_jumps.increment(1);
+                tracing::warn!(by_us, "Redis's clock jumped against this node's");
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The keys in Redis: which shard a gid belongs to, and what each key is called.
+//!
+//! All keys of a transaction begin `<prefix>:{TAG}:` with the tag of its shard, so that they are in
+//! one hash slot. The tags are chosen so that the shards' slots are spread evenly over all slots,
+//! however the slots are shared out among the masters of a Cluster.
+
+use crate::model::{Gid, Timestamp, Token};
+
+/// Hash slots of a Redis Cluster.
+const SLOTS: usize = 16_384;
+
+/// The most shards: beyond that a look at each of them once a second would be Redis's main work.
+pub(super) const SHARDS_MAX: usize = 1_024;
+
+/// One shard's keys.
+#[derive(Debug)]
+pub(super) struct Shard {
+    /// `<prefix>:{TAG}:`, with which all its keys begin.
+    start: Box<str>,
+    /// Its due times.
+    due: Box<str>,
+}
+
+/// The keys of one deployment.
+#[derive(Debug)]
+pub(super) struct Keys {
+    prefix: Box<str>,
+    shards: Box<[Shard]>,
+}
+
+/// A key in the two or three pieces that are joined to it.
+pub(super) type Key<'a> = [&'a str; 3];
+
+impl Keys {
+    /// The keys of `shards` shards (1 to [`SHARDS_MAX`]).
+    pub(super) fn new(prefix: &str, shards: usize) -> Self {
+        let shards = shards.clamp(1, SHARDS_MAX);
+        let shards = (0..shards)
+            .map(|number| {
+                let start = format!("{prefix}:{{{}}}:", tag(number, shards));
+                let due = format!("{start}due");
+                Shard { start: start.into(), due: due.into() }
+            })
+            .collect();
+        Self { prefix: prefix.into(), shards }
+    }
+
+    /// What is true of the deployment as a whole: a hash.
+    pub(super) fn meta(&self) -> String {
+        format!("{}:meta", self.prefix)
+    }
+
+    /// How many shards there are.
+    pub(super) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The number of `gid`'s shard: the one that it names by ending in `~NN`, else that of its hash.
+    pub(super) fn shard_of(&self, gid: &Gid) -> usize {
+        let shards = self.shards.len();
+        named_shard(gid.as_str()).filter(|shard| *shard < shards).unwrap_or_else(|| {
+            // The upper half of hash × shards: even for any number of shards.
+            let product = u128::from(stable_hash(gid.as_str())) * shards as u128;
+            usize::try_from(product >> 64).unwrap_or(0)
+        })
+    }
+
+    /// The shard of `gid`.
+    pub(super) fn of(&self, gid: &Gid) -> &Shard {
+        self.number(self.shard_of(gid))
+    }
+
+    /// A shard by its number; numbers beyond the last begin anew.
+    pub(super) fn number(&self, shard: usize) -> &Shard {
+        &self.shards[shard % self.shards.len()]
+    }
+}
+
+impl Shard {
+    /// The transaction: a hash.
+    pub(super) fn transaction<'a>(&'a self, gid: &'a Gid) -> Key<'a> {
+        [&self.start, "g:", gid.as_str()]
+    }
+
+    /// A large body: a string.
+    pub(super) fn body<'a>(&'a self, gid: &'a Gid) -> Key<'a> {
+        [&self.start, "b:", gid.as_str()]
+    }
+
+    /// A large body on its way, that only one request knows of: a string.
+    pub(super) fn staged<'a>(&'a self, request: &'a Token) -> Key<'a> {
+        [&self.start, "s:", request.as_str()]
+    }
+
+    /// When each unfinished one next wants attention: a sorted set.
+    pub(super) fn due(&self) -> Key<'_> {
+        [&self.due, "", ""]
+    }
+
+    /// Which ended in a [`minute`]: a list.
+    pub(super) fn ended<'a>(&'a self, minute: &'a str) -> Key<'a> {
+        [&self.start, "fin:", minute]
+    }
+}
+
+/// The minute that `at` lies in: minutes since 1970.
+pub(super) fn minute(at: Timestamp) -> String {
+    (at.as_us() / 60_000_000).to_string()
+}
+
+/// The shard that a gid names by ending in `~` and its number of at least two digits.
+fn named_shard(gid: &str) -> Option<usize> {
+    let (_, digits) = gid.rsplit_once('~')?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    // Only the number's one spelling counts.
+    let is_plain = digits.len() == 2 || (digits.len() > 2 && !digits.starts_with('0'));
+    (is_number && is_plain).then(|| digits.parse().ok()).flatten()
+}
+
+/// FNV-1a of 64 bits, then the finishing steps of `MurmurHash3`, without which short gids that
+/// differ in their last letters would share their upper bits.
+///
+/// Stored transactions are found by it: it can never be changed.
+fn stable_hash(text: &str) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+/// The first of `NN`, `NNa`, …, `NNz`, `NNaa`, … whose slot lies in this shard's part of the slots.
+fn tag(shard: usize, shards: usize) -> String {
+    let number = format!("{shard:02}");
+    let mut suffix = 0_usize;
+    loop {
+        let candidate = format!("{number}{}", letters(suffix));
+        if slot(&candidate) * shards / SLOTS == shard {
+            return candidate;
+        }
+        suffix += 1;
+    }
+}
+
+/// The `count`-th of "", a, …, z, aa, ….
+fn letters(mut count: usize) -> String {
+    let mut text = Vec::new();
+    while count > 0 {
+        count -= 1;
+        text.push(b'a' + u8::try_from(count % 26).unwrap_or(0));
+        count /= 26;
+    }
+    text.reverse();
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// The hash slot of a key's tag: CRC16 (XMODEM), as Redis Cluster has it.
+fn slot(tag: &str) -> usize {
+    let crc = tag.bytes().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+        })
+    });
+    usize::from(crc) % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gid(text: &str) -> Gid {
+        Gid::new(text).unwrap()
+    }
+
+    #[test]
+    fn slots_are_those_of_redis() {
+        // The check value of CRC16/XMODEM, and two slots as CLUSTER KEYSLOT answers them.
+        assert_eq!(slot("123456789"), 0x31c3 % SLOTS);
+        assert_eq!(slot("foo"), 12_182);
+        assert_eq!(slot("bar"), 5_061);
+    }
+
+    #[test]
+    fn each_shard_has_its_own_part_of_the_slots() {
+        for shards in [1, 3, 64, 100, SHARDS_MAX] {
+            for shard in 0..shards {
+                assert_eq!(slot(&tag(shard, shards)) * shards / SLOTS, shard);
+            }
+        }
+    }
+
+    #[test]
+    fn masters_get_equal_numbers_of_shards() {
+        for masters in [2, 3, 4, 6, 8] {
+            let mut counts = vec![0; masters];
+            for shard in 0..64 {
+                counts[slot(&tag(shard, 64)) * masters / SLOTS] += 1;
+            }
+            let most = counts.iter().max().unwrap();
+            let least = counts.iter().min().unwrap();
+            assert!(most - least <= 1, "{masters} masters: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_gid_stays_in_its_shard_for_ever() {
+        // What is stored is found by these: a change here loses transactions.
+        let keys = Keys::new("tandem", 64);
+        let shards = ["a", "order-1", "order-2", "ü/ {x}", "01J0000000000000000000"]
+            .map(|g| keys.shard_of(&gid(g)));
+        assert_eq!(shards, [32, 18, 42, 47, 30]);
+        let shard_7 = keys.of(&gid("order~07"));
+        assert_eq!(shard_7.due().concat(), "tandem:{07r}:due");
+    }
+
+    #[test]
+    fn gids_that_count_up_are_spread_evenly() {
+        let keys = Keys::new("tandem", 64);
+        let mut counts = vec![0_u32; 64];
+        for number in 0..64_000 {
+            counts[keys.shard_of(&gid(&format!("order-{number}")))] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_gid_may_name_its_shard() {
+        let keys = Keys::new("tandem", 64);
+        assert_eq!(keys.shard_of(&gid("sale-7-order-9~63")), 63);
+        assert_eq!(keys.shard_of(&gid("~00")), 0);
+        for other in ["x~64", "x~7", "x~007", "x~+7", "x~", "x~1a"] {
+            assert_eq!(named_shard(other).filter(|shard| *shard < 64), None, "{other}");
+        }
+        assert_eq!(named_shard("x~100"), Some(100));
+    }
+}

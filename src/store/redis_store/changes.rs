@@ -1,0 +1,216 @@
+//! What a client's request changes: prepare, submit, promote, abort, forceStop.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Clock,
+    model::{Gid, Mode, State, Status, Timestamp, Token},
+};
+
+use super::{
+    super::{
+        Aborted, Changed, Prepare, Prepared, StoreError, Submit, Submitted,
+        bodies::INLINE_BYTES_MAX,
+        codec::{mode_letter, pack_rest},
+        item::Item,
+        keys::{Shard, minute},
+        reply::Reply,
+        scripts::ScriptName,
+    },
+    RedisStore, reads,
+};
+
+/// The reason of what was stopped by force and had none.
+const FORCE_STOP_REASON: &str = "stopped by forceStop";
+
+pub(super) async fn prepare(store: &RedisStore, item: Prepare) -> Result<Prepared, StoreError> {
+    let spec = &item.spec;
+    let shard = store.keys.of(&spec.gid);
+    let is_large = is_large(&item.body);
+    let inline = if is_large { &[][..] } else { &item.body };
+    let state = State::new(Status::Prepared, spec.row_count());
+
+    let mut call = Item::with_room_for(inline.len());
+    call.key(shard.transaction(&spec.gid)).key(shard.due());
+    if is_large {
+        call.further_key(shard.staged(&item.token)).further_key(shard.body(&spec.gid));
+    }
+    call.arg(spec.gid.as_str())
+        .arg(item.token.as_str())
+        .shown(mode_letter(spec.mode))
+        .shown(spec.delay.as_micros())
+        .shown(item.timeout.as_micros())
+        // Nothing has happened yet: there are no times in it.
+        .arg(pack_rest(&state, Timestamp::default()))
+        .arg(inline)
+        .place();
+    let request = Request { shard, token: &item.token, body: &item.body };
+    let mut reply = request.call(store, ScriptName::Prepare, call, store.deadline()).await?;
+    match reply.word() {
+        b"ok" => Ok(Prepared::Stored),
+        b"conflict" => Ok(Prepared::Conflict(reply.status()?)),
+        _ => Err(reply.unexpected("unknown word")),
+    }
+}
+
+pub(super) async fn submit(store: &RedisStore, item: Submit) -> Result<Submitted, StoreError> {
+    let spec = &item.spec;
+    let shard = store.keys.of(&spec.gid);
+    let is_large = is_large(&item.body);
+    let inline = if is_large { &[][..] } else { &item.body };
+    let has_ended = item.state.status.is_final();
+
+    let mut call = Item::with_room_for(inline.len());
+    call.key(shard.transaction(&spec.gid)).key(shard.due());
+    if is_large {
+        call.further_key(shard.staged(&item.token)).further_key(shard.body(&spec.gid));
+    }
+    if has_ended {
+        call.further_key(shard.ended(&minute(store.shared.clock.redis_now())));
+    }
+    promotion_arguments(&mut call, &item);
+    call.shown(item.state.status.letter())
+        .arg(pack_rest(&item.state, item.created_at_estimate))
+        .arg(inline)
+        .flag(is_large)
+        .place();
+    let deadline = store.deadline();
+    let request = Request { shard, token: &item.token, body: &item.body };
+    let reply = request.call(store, ScriptName::Submit, call, deadline).await?;
+    submitted(store, &spec.gid, reply, deadline).await
+}
+
+pub(super) async fn promote(store: &RedisStore, item: Submit) -> Result<Submitted, StoreError> {
+    let gid = &item.spec.gid;
+    let shard = store.keys.of(gid);
+    let mut call = Item::with_room_for(0);
+    call.key(shard.transaction(gid)).key(shard.due());
+    promotion_arguments(&mut call, &item);
+    let deadline = store.deadline();
+    let reply = store.call(ScriptName::Promote, call, deadline).await?;
+    submitted(store, gid, reply, deadline).await
+}
+
+/// The arguments that submit and promote begin with.
+fn promotion_arguments(call: &mut Item, item: &Submit) {
+    let spec = &item.spec;
+    call.arg(spec.gid.as_str())
+        .arg(item.token.as_str())
+        .shown(mode_letter(spec.mode))
+        .flag(item.held);
+    // A message's custom data says the delay, be it none, and replaces what was prepared.
+    if spec.delay.is_zero() && (spec.mode == Mode::Saga || spec.custom_data.is_empty()) {
+        call.arg("");
+    } else {
+        call.shown(spec.delay.as_micros());
+    }
+    call.shown(item.lease.as_micros()).arg(item.override_options.as_deref().unwrap_or(""));
+}
+
+async fn submitted(
+    store: &RedisStore,
+    gid: &Gid,
+    mut reply: Reply,
+    deadline: Duration,
+) -> Result<Submitted, StoreError> {
+    match reply.word() {
+        b"created" => {
+            let created_at = reply.some_time()?;
+            Ok(Submitted::Created { created_at, held: reply.count()? == 1 })
+        }
+        b"held" => Ok(Submitted::Held(reads::taken(store, gid, reply, deadline).await?)),
+        b"not_held" => Ok(Submitted::NotHeld),
+        b"conflict" => Ok(Submitted::Conflict(reply.status()?)),
+        b"other_mode" => Ok(Submitted::OtherMode(reply.mode()?)),
+        b"not_prepared" => Ok(Submitted::NotPrepared),
+        _ => Err(reply.unexpected("unknown word")),
+    }
+}
+
+pub(super) async fn abort(
+    store: &RedisStore,
+    gid: &Gid,
+    token: &Token,
+    reason: Option<&str>,
+) -> Result<Aborted, StoreError> {
+    let call = end(store, gid, token, reason.unwrap_or(""));
+    let mut reply = store.call(ScriptName::Abort, call, store.deadline()).await?;
+    match reply.word() {
+        b"done" => Ok(Aborted::Done),
+        b"conflict" => {
+            let mode = reply.mode()?;
+            Ok(Aborted::Conflict(mode, reply.status()?))
+        }
+        b"missing" => Ok(Aborted::NotFound),
+        _ => Err(reply.unexpected("unknown word")),
+    }
+}
+
+pub(super) async fn force_stop(
+    store: &RedisStore,
+    gid: &Gid,
+    token: &Token,
+) -> Result<Changed, StoreError> {
+    let call = end(store, gid, token, FORCE_STOP_REASON);
+    let reply = store.call(ScriptName::ForceStop, call, store.deadline()).await?;
+    changed(reply)
+}
+
+/// The item of a script that ends a transaction.
+fn end(store: &RedisStore, gid: &Gid, token: &Token, reason: &str) -> Item {
+    let shard = store.keys.of(gid);
+    let mut call = Item::with_room_for(reason.len());
+    call.key(shard.transaction(gid))
+        .key(shard.body(gid))
+        .key(shard.due())
+        .key(shard.ended(&minute(store.shared.clock.redis_now())));
+    call.arg(gid.as_str()).arg(token.as_str()).arg(reason);
+    call
+}
+
+pub(super) fn changed(mut reply: Reply) -> Result<Changed, StoreError> {
+    match reply.word() {
+        b"done" => Ok(Changed::Done),
+        b"ended" => Ok(Changed::Ended(reply.status()?)),
+        b"missing" => Ok(Changed::NotFound),
+        _ => Err(reply.unexpected("unknown word")),
+    }
+}
+
+const fn is_large(body: &[u8]) -> bool {
+    body.len() > INLINE_BYTES_MAX
+}
+
+/// A request that may carry a large body.
+struct Request<'a> {
+    shard: &'a Shard,
+    token: &'a Token,
+    body: &'a [u8],
+}
+
+impl Request<'_> {
+    /// Calls `script`. A large body is staged before, and once more if it expired meanwhile.
+    async fn call(
+        &self,
+        store: &RedisStore,
+        script: ScriptName,
+        item: Item,
+        deadline: Duration,
+    ) -> Result<Reply, StoreError> {
+        if !is_large(self.body) {
+            return store.call(script, item, deadline).await;
+        }
+        self.stage(store, deadline).await?;
+        let reply = store.call(script, item.clone(), deadline).await?;
+        if reply.word() != b"restage" {
+            return Ok(reply);
+        }
+        self.stage(store, deadline).await?;
+        store.call(script, item, deadline).await
+    }
+
+    async fn stage(&self, store: &RedisStore, deadline: Duration) -> Result<(), StoreError> {
+        let key = self.shard.staged(self.token);
+        store.bodies.stage(key, self.body, store.left(deadline)).await
+    }
+}

@@ -1,0 +1,166 @@
+//! The store on a real Redis.
+//!
+//! Every call becomes one item of its script, gathered with what others ask of the same script at
+//! that moment. What changes the status is in [`changes`], what a holder does in [`claims`], what
+//! is read of a stored transaction in [`reads`].
+
+mod changes;
+mod claims;
+mod connect;
+mod later;
+mod reads;
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::Clock,
+    model::{Gid, Timestamp, Token},
+};
+
+use super::{
+    Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
+    StoreError, Stored, Submit, Submitted, TakeReply,
+    bodies::Bodies,
+    connection::Line,
+    gather::{Gather, Shared},
+    item::Item,
+    keys::Keys,
+    reply::Reply,
+    scripts::ScriptName,
+};
+
+pub use connect::{ConnectError, StoreSettings};
+
+/// The store on a real Redis. Ends its tasks when it is dropped.
+pub struct RedisStore {
+    keys: Keys,
+    /// In the order of [`ScriptName::ALL`].
+    gathers: [Gather; ScriptName::ALL.len()],
+    bodies: Bodies,
+    hot: Arc<Line>,
+    shared: Arc<Shared>,
+    /// Bound on one call, whatever it needs.
+    redis_timeout: Duration,
+}
+
+impl RedisStore {
+    /// Whether Redis answers, within the bound on one call.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let sent = self.hot.send(&redis::cmd("PING"), self.redis_timeout).await;
+        sent.map(|_| ()).map_err(|failure| failure.into_error("ping", false))
+    }
+
+    /// When a call that starts now is given up, by the monotonic clock.
+    fn deadline(&self) -> Duration {
+        self.shared.clock.monotonic() + self.redis_timeout
+    }
+
+    /// What is left until `deadline`.
+    fn left(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.shared.clock.monotonic())
+    }
+
+    async fn call(
+        &self,
+        script: ScriptName,
+        item: Item,
+        deadline: Duration,
+    ) -> Result<Reply, StoreError> {
+        let value = self.gathers[script as usize].call(item, deadline).await?;
+        Reply::read(script, value)
+    }
+}
+
+impl Store for RedisStore {
+    async fn prepare(&self, item: Prepare) -> Result<Prepared, StoreError> {
+        changes::prepare(self, item).await
+    }
+
+    async fn submit(&self, item: Submit) -> Result<Submitted, StoreError> {
+        changes::submit(self, item).await
+    }
+
+    async fn promote(&self, item: Submit) -> Result<Submitted, StoreError> {
+        changes::promote(self, item).await
+    }
+
+    async fn abort(
+        &self,
+        gid: &Gid,
+        token: &Token,
+        reason: Option<&str>,
+        _durability: Durability,
+    ) -> Result<Aborted, StoreError> {
+        changes::abort(self, gid, token, reason).await
+    }
+
+    async fn force_stop(
+        &self,
+        gid: &Gid,
+        token: &Token,
+        _durability: Durability,
+    ) -> Result<Changed, StoreError> {
+        changes::force_stop(self, gid, token).await
+    }
+
+    async fn reset(&self, gid: &Gid) -> Result<Changed, StoreError> {
+        later::reset(self, gid).await
+    }
+
+    async fn reset_later_than(
+        &self,
+        after: Duration,
+        limit: usize,
+    ) -> Result<(usize, bool), StoreError> {
+        later::reset_later_than(self, after, limit).await
+    }
+
+    async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
+        reads::query(self, gid).await
+    }
+
+    fn shard_count(&self) -> usize {
+        self.keys.shard_count()
+    }
+
+    fn shard_of(&self, gid: &Gid) -> usize {
+        self.keys.shard_of(gid)
+    }
+
+    async fn claim_due(
+        &self,
+        shard: usize,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<ClaimedDue, StoreError> {
+        claims::claim_due(self, shard, lease, limit).await
+    }
+
+    async fn take(
+        &self,
+        gid: &Gid,
+        score: Timestamp,
+        token: &Token,
+    ) -> Result<TakeReply, StoreError> {
+        claims::take(self, gid, score, token).await
+    }
+
+    async fn renew(&self, gid: &Gid, token: &Token, lease: Duration) -> Result<bool, StoreError> {
+        claims::renew(self, gid, token, lease).await
+    }
+
+    async fn record(&self, record: &Record) -> Result<Recorded, StoreError> {
+        claims::record(self, record).await
+    }
+
+    async fn rest(&self, record: &Record, due_at: Timestamp) -> Result<Recorded, StoreError> {
+        claims::rest(self, record, due_at).await
+    }
+
+    async fn finish(&self, record: &Record) -> Result<Recorded, StoreError> {
+        claims::finish(self, record).await
+    }
+}

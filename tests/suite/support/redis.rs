@@ -1,0 +1,165 @@
+//! Real Redis servers for tests: one that a whole test binary shares, and private ones.
+//!
+//! Each is a `redis-server` process of its own on a unix socket in a temporary directory, without
+//! persistence, so that no port and no file of the machine is touched. Nobody empties the shared
+//! one: a test takes a [`fresh_name`] into its keys and so meets nobody else's.
+//!
+//! A server ends with the test process, even if that is killed: a shell between the two reads from a
+//! pipe that only the test process holds, and stops the server when the pipe closes.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Waits for the end of its input, then stops the server and removes its directory, which is `$1`;
+/// the rest is the server's command line.
+const KEEPER: &str = r#"
+dir=$1; shift
+"$@" & pid=$!
+cat >/dev/null
+kill -KILL "$pid"; wait "$pid"
+rm -rf "$dir"
+"#;
+
+/// What a server prints when it can be connected to.
+const READY: &str = "ready to accept connections";
+
+/// A running server; it stops when this is dropped.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    keeper: Child,
+    directory: PathBuf,
+}
+
+impl RedisServer {
+    /// Starts a server that nobody else uses. `arguments` are added to its command line and win over
+    /// the usual ones: `&["--maxmemory", "4mb"]`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no `redis-server`, or it does not start; with what it printed.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("tandem-redis-")
+            .tempdir()
+            .expect("a temporary directory")
+            .keep();
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(&directory)
+            .args(["redis-server", "--port", "0", "--save", "", "--appendonly", "no"])
+            .arg("--unixsocket")
+            .arg(socket(&directory))
+            .arg("--dir")
+            .arg(&directory)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Its own group, so that an interrupt at the terminal leaves it alive to clean up.
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let mut printed = String::new();
+        let mut output = BufReader::new(keeper.stdout.take().expect("piped above"));
+        while !printed.contains(READY) {
+            // A server that ends closes its output, but the keeper holds it open: so look for the
+            // words of a failure, too.
+            let n_read = output.read_line(&mut printed).expect("text");
+            let has_failed = printed.contains("not found") || printed.contains("FATAL");
+            assert!(n_read > 0 && !has_failed, "redis-server did not start: {printed}");
+        }
+        Self { keeper, directory }
+    }
+
+    /// The URL of its unix socket, as `redis::Client::open` takes it.
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}", socket(&self.directory).display())
+    }
+
+    /// A blocking connection to it.
+    pub(crate) fn connect(&self) -> redis::Connection {
+        connect(&self.url())
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // The server is gone when the keeper is; there is nothing to do about one that cannot be
+        // waited for.
+        let _ = self.keeper.wait();
+    }
+}
+
+fn socket(directory: &Path) -> PathBuf {
+    directory.join("redis.sock")
+}
+
+static SHARED: LazyLock<(RedisServer, String)> = LazyLock::new(|| {
+    let server = RedisServer::start(&[]);
+    let url = server.url();
+    (server, url)
+});
+
+/// The URL of the server that all tests of this binary share; started when first asked for.
+pub(crate) fn redis_url() -> &'static str {
+    &SHARED.1
+}
+
+/// A blocking connection to `url`.
+pub(crate) fn connect(url: &str) -> redis::Connection {
+    redis::Client::open(url).expect("a URL").get_connection().expect("a running server")
+}
+
+/// A name that no other test of this process gets: `t0`, `t1`, … To be put into keys (as a prefix, a
+/// gid, a hash tag).
+pub(crate) fn fresh_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[test]
+fn the_shared_server_answers() {
+    let key = fresh_name();
+    let mut redis = connect(redis_url());
+    let stored: String = redis::pipe()
+        .cmd("SET")
+        .arg(&key)
+        .arg("x")
+        .ignore()
+        .cmd("GET")
+        .arg(&key)
+        .query::<(String,)>(&mut redis)
+        .expect("an answer")
+        .0;
+    assert_eq!(stored, "x");
+}
+
+#[test]
+fn a_private_server_takes_arguments_and_is_gone_once_dropped() {
+    let server = RedisServer::start(&["--maxmemory", "7mb"]);
+    let (_, maxmemory): (String, u64) = redis::cmd("CONFIG")
+        .arg("GET")
+        .arg("maxmemory")
+        .query(&mut server.connect())
+        .expect("an answer");
+    assert_eq!(maxmemory, 7 << 20);
+
+    let (url, directory) = (server.url(), server.directory.clone());
+    drop(server);
+    assert!(redis::Client::open(url).expect("a URL").get_connection().is_err());
+    assert!(!directory.exists());
+}
+
+#[test]
+#[should_panic(expected = "did not start")]
+fn a_server_that_cannot_start_says_so() {
+    RedisServer::start(&["--no-such-option", "1"]);
+}
