@@ -1,22 +1,27 @@
 //! The command line.
 
-use std::{env, process::ExitCode};
+use std::{env, ffi::OsString, process::ExitCode};
 
 use anyhow::{Context as _, anyhow};
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use tandem::{
     app,
     config::{self, Config},
+    local_redis::exec_tied_to_parent,
     telemetry::logging,
 };
 
 /// The exit code where the command line or a setting is wrong; clap's own, too.
 const USAGE: u8 = 2;
 
+/// The subcommand by which tandem starts its own Redis.
+const REDIS_CHILD: &str = "redis-child";
+
 fn main() -> ExitCode {
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("serve", flags)) => serve(flags),
+        Some((REDIS_CHILD, flags)) => redis_child(flags),
         // clap refuses whatever is not declared.
         _ => ExitCode::from(USAGE),
     }
@@ -31,6 +36,24 @@ fn command() -> Command {
         .subcommand(config::with_flags(
             Command::new("serve").about("Serves the API and drives the transactions"),
         ))
+        .subcommand(
+            Command::new(REDIS_CHILD)
+                .about("Becomes a program that ends with its parent; for tandem's own use")
+                .hide(true)
+                .arg(
+                    Arg::new("parent-pid")
+                        .long("parent-pid")
+                        .required(true)
+                        .value_parser(value_parser!(u32)),
+                )
+                .arg(
+                    Arg::new("command")
+                        .required(true)
+                        .last(true)
+                        .num_args(1..)
+                        .value_parser(value_parser!(OsString)),
+                ),
+        )
 }
 
 fn serve(flags: &ArgMatches) -> ExitCode {
@@ -45,6 +68,15 @@ fn serve(flags: &ArgMatches) -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
+}
+
+fn redis_child(flags: &ArgMatches) -> ExitCode {
+    let command: Vec<_> = flags.get_many("command").into_iter().flatten().cloned().collect();
+    // clap requires it; no process has the id 0, so that none is found if it is not there.
+    let parent_pid = flags.get_one("parent-pid").copied().unwrap_or(0);
+    let error = exec_tied_to_parent(parent_pid, &command);
+    complain(&error);
+    ExitCode::from(error.exit_code())
 }
 
 fn run(config: Config) -> anyhow::Result<()> {
