@@ -1,27 +1,24 @@
 //! The command line.
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, process::ExitCode};
 
 use anyhow::{Context as _, anyhow};
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use tandem::{
     app,
     config::{self, Config},
-    local_redis::exec_tied_to_parent,
+    local_redis,
     telemetry::logging,
 };
 
 /// The exit code where the command line or a setting is wrong; clap's own, too.
 const USAGE: u8 = 2;
 
-/// The subcommand by which tandem starts its own Redis.
-const REDIS_CHILD: &str = "redis-child";
-
 fn main() -> ExitCode {
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("serve", flags)) => serve(flags),
-        Some((REDIS_CHILD, flags)) => redis_child(flags),
+        Some((local_redis::CHILD_COMMAND, flags)) => redis_child(flags),
         // clap refuses whatever is not declared.
         _ => ExitCode::from(USAGE),
     }
@@ -36,24 +33,7 @@ fn command() -> Command {
         .subcommand(config::with_flags(
             Command::new("serve").about("Serves the API and drives the transactions"),
         ))
-        .subcommand(
-            Command::new(REDIS_CHILD)
-                .about("Becomes a program that ends with its parent; for tandem's own use")
-                .hide(true)
-                .arg(
-                    Arg::new("parent-pid")
-                        .long("parent-pid")
-                        .required(true)
-                        .value_parser(value_parser!(u32)),
-                )
-                .arg(
-                    Arg::new("command")
-                        .required(true)
-                        .last(true)
-                        .num_args(1..)
-                        .value_parser(value_parser!(OsString)),
-                ),
-        )
+        .subcommand(local_redis::child_command())
 }
 
 fn serve(flags: &ArgMatches) -> ExitCode {
@@ -71,10 +51,7 @@ fn serve(flags: &ArgMatches) -> ExitCode {
 }
 
 fn redis_child(flags: &ArgMatches) -> ExitCode {
-    let command: Vec<_> = flags.get_many("command").into_iter().flatten().cloned().collect();
-    // clap requires it; no process has the id 0, so that none is found if it is not there.
-    let parent_pid = flags.get_one("parent-pid").copied().unwrap_or(0);
-    let error = exec_tied_to_parent(parent_pid, &command);
+    let error = local_redis::run_child(flags);
     complain(&error);
     ExitCode::from(error.exit_code())
 }

@@ -7,6 +7,7 @@
 
 use std::{ffi::OsString, io, os::unix::process::CommandExt as _, process::Command};
 
+use clap::{Arg, ArgMatches, value_parser};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 /// Why a process did not become what it should.
@@ -47,10 +48,35 @@ impl ChildError {
     }
 }
 
-/// Becomes `command`, which gets a SIGTERM when the thread that started this process ends. It
-/// returns only if that fails.
-pub fn exec_tied_to_parent(parent_pid: u32, command: &[OsString]) -> ChildError {
-    let Some((program, arguments)) = command.split_first() else {
+/// The subcommand that [`child_command`] declares.
+pub const CHILD_COMMAND: &str = "redis-child";
+
+pub(super) const PARENT_PID_FLAG: &str = "parent-pid";
+
+const PROGRAM: &str = "program";
+
+/// The declaration of the subcommand, which no help shows.
+pub fn child_command() -> clap::Command {
+    let parent_pid = Arg::new(PARENT_PID_FLAG)
+        .long(PARENT_PID_FLAG)
+        .required(true)
+        .value_parser(value_parser!(u32));
+    let program = Arg::new(PROGRAM)
+        .required(true)
+        .last(true)
+        .num_args(1..)
+        .value_parser(value_parser!(OsString));
+    clap::Command::new(CHILD_COMMAND)
+        .about("Becomes a program that ends with its parent; for tandem's own use")
+        .hide(true)
+        .args([parent_pid, program])
+}
+
+/// Becomes the program that `matches` of [`child_command`] name, which gets a SIGTERM when the
+/// thread that started this process ends. It returns only if that fails.
+pub fn run_child(matches: &ArgMatches) -> ChildError {
+    let mut words = matches.get_many::<OsString>(PROGRAM).into_iter().flatten();
+    let Some(program) = words.next() else {
         return ChildError::Nameless;
     };
     // SIGTERM rather than SIGKILL: what Redis has not written to its file yet, it then still does.
@@ -58,10 +84,11 @@ pub fn exec_tied_to_parent(parent_pid: u32, command: &[OsString]) -> ChildError 
         return ChildError::Untied(error.into());
     }
     // A parent that ended before the line above gave no signal, and left this process to another.
-    let parent = i32::try_from(parent_pid).ok().and_then(Pid::from_raw);
+    let parent_pid = matches.get_one::<u32>(PARENT_PID_FLAG).copied();
+    let parent = parent_pid.and_then(|pid| Pid::from_raw(pid.cast_signed()));
     if parent.is_none() || getppid() != parent {
         return ChildError::Orphaned;
     }
-    let source = Command::new(program).args(arguments).exec();
+    let source = Command::new(program).args(words).exec();
     ChildError::Exec { program: program.to_string_lossy().into(), source }
 }

@@ -20,7 +20,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ChildError, Error, Options,
+    Error, Options,
+    child::{CHILD_COMMAND, ChildError, PARENT_PID_FLAG},
     folder::{Folder, write_pid},
     log::Log,
 };
@@ -186,8 +187,9 @@ impl Keeper {
     fn command(&self, stdin: Stdio) -> Command {
         let mut command = Command::new(&self.options.executable);
         command
-            .arg("redis-child")
-            .args(["--parent-pid", &process::id().to_string(), "--"])
+            .arg(CHILD_COMMAND)
+            .arg(format!("--{PARENT_PID_FLAG}={}", process::id()))
+            .arg("--")
             .arg(&self.options.server)
             .args([OsStr::new("--dir"), self.folder.data().as_os_str()])
             .args([OsStr::new("--unixsocket"), self.folder.socket().as_os_str()]);
