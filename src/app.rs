@@ -15,9 +15,9 @@ use crate::{
     branch::{CallerSettings, HttpCaller},
     clock::SystemClock,
     config::Config,
-    local_redis::LocalRedis,
+    local_redis::{self, LocalRedis},
     service::{Service, ServiceSettings},
-    store::{ConnectError, Durability, RedisStore, StoreSettings},
+    store::{Durability, RedisStore, StoreSettings},
     telemetry::metrics::Metrics,
     wire::Limits,
     worker::{Worker, WorkerSettings},
@@ -49,8 +49,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (url, local_redis) = match &config.redis_url {
         Some(url) => (url.to_string(), None),
         None => {
-            let local = LocalRedis::start(&config.data_dir).await?;
-            (local.url(), Some(local))
+            let local = LocalRedis::start(local_redis::Options::new(&config.data_dir)).await?;
+            (local.url().to_owned(), Some(local))
         }
     };
     let metrics = Metrics::new()?;
@@ -152,7 +152,7 @@ async fn connect(
         let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
         match RedisStore::connect(url, settings.clone(), clock, metrics).await {
             Ok(store) => return Ok(store),
-            Err(error @ ConnectError::Unreachable(_)) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "waiting for Redis");
                 tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
             }

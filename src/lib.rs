@@ -12,6 +12,7 @@
 //! - [`worker`]: claims due transactions and drives each to its next rest
 //! - [`branch`]: calls the participants and reads their answers
 //! - [`store`]: the only room that knows Redis
+//! - [`local_redis`]: a Redis of tandem's own, for where none is given
 //! - [`model`]: the values that all of them speak of
 //! - [`clock`]: the only caller of the system clock
 //! - [`telemetry`]: metric names, labels and units; logs
@@ -23,6 +24,7 @@ pub mod app;
 pub mod branch;
 pub mod clock;
 pub mod config;
+pub mod local_redis;
 pub mod model;
 pub mod pattern;
 pub mod service;

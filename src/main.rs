@@ -7,6 +7,7 @@ use clap::{ArgMatches, Command};
 use tandem::{
     app,
     config::{self, Config},
+    local_redis,
     telemetry::logging,
 };
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("serve", flags)) => serve(flags),
+        Some((local_redis::CHILD_COMMAND, flags)) => redis_child(flags),
         // clap refuses whatever is not declared.
         _ => ExitCode::from(USAGE),
     }
@@ -31,6 +33,7 @@ fn command() -> Command {
         .subcommand(config::with_flags(
             Command::new("serve").about("Serves the API and drives the transactions"),
         ))
+        .subcommand(local_redis::child_command())
 }
 
 fn serve(flags: &ArgMatches) -> ExitCode {
@@ -45,6 +48,12 @@ fn serve(flags: &ArgMatches) -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
+}
+
+fn redis_child(flags: &ArgMatches) -> ExitCode {
+    let error = local_redis::run_child(flags);
+    complain(&error);
+    ExitCode::from(error.exit_code())
 }
 
 fn run(config: Config) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@
 )]
 
 mod differential;
+mod local_redis;
 mod processes;
 mod schedules;
 mod simulation;

@@ -1,6 +1,6 @@
 //! A node is killed at each point of a saga, and another one brings it to its end.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::{Nodes, RECOVERY_MAX, transfer};
 use crate::support::{

@@ -32,7 +32,7 @@ impl Nodes {
 
     /// Starts one more node, with `flags` beside the usual ones.
     async fn start(&self, flags: &[&str]) -> Server {
-        let flags = [&QUICK, &["--key-prefix", &self.prefix], flags].concat();
+        let flags = [QUICK.as_slice(), &["--key-prefix", &self.prefix], flags].concat();
         Server::start(redis_url(), &flags).await
     }
 }

@@ -1,6 +1,8 @@
 //! Redis is away for a while: clients are told so in time, and work goes on by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{QUICK, transfer};
 use crate::support::{

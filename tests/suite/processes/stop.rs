@@ -1,6 +1,8 @@
 //! SIGTERM: no new work, what is held is finished or handed back at once, and exit code 0.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use serde_json::json;
 

@@ -8,22 +8,24 @@
 //! pipe that only the test process holds, and stops the server when the pipe closes.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-/// Waits for the end of its input, then stops the server and removes its directory, which is `$1`;
-/// the rest is the server's command line.
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Starts the server anew at each line of its input; at the end of its input stops it and removes its
+/// directory, which is `$1`; the rest is the server's command line.
 const KEEPER: &str = r#"
 dir=$1; shift
 "$@" & pid=$!
-cat >/dev/null
+while read -r _; do wait "$pid"; "$@" & pid=$!; done
 kill -KILL "$pid"; wait "$pid"
 rm -rf "$dir"
 "#;
@@ -35,6 +37,7 @@ const READY: &str = "ready to accept connections";
 #[derive(Debug)]
 pub(crate) struct RedisServer {
     keeper: Child,
+    output: BufReader<ChildStdout>,
     directory: PathBuf,
 }
 
@@ -57,6 +60,8 @@ impl RedisServer {
             .args(["redis-server", "--port", "0", "--save", "", "--appendonly", "no"])
             .arg("--unixsocket")
             .arg(socket(&directory))
+            .arg("--pidfile")
+            .arg(directory.join("redis.pid"))
             .arg("--dir")
             .arg(&directory)
             .args(arguments)
@@ -66,16 +71,48 @@ impl RedisServer {
             .process_group(0)
             .spawn()
             .expect("a shell");
+        let output = BufReader::new(keeper.stdout.take().expect("piped above"));
+        let mut server = Self { keeper, output, directory };
+        server.await_ready();
+        server
+    }
+
+    fn await_ready(&mut self) {
         let mut printed = String::new();
-        let mut output = BufReader::new(keeper.stdout.take().expect("piped above"));
         while !printed.contains(READY) {
             // A server that ends closes its output, but the keeper holds it open: so look for the
             // words of a failure, too.
-            let n_read = output.read_line(&mut printed).expect("text");
+            let n_read = self.output.read_line(&mut printed).expect("text");
             let has_failed = printed.contains("not found") || printed.contains("FATAL");
             assert!(n_read > 0 && !has_failed, "redis-server did not start: {printed}");
         }
-        Self { keeper, directory }
+    }
+
+    /// SIGSTOP: it stands still; its connections stay open.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// SIGKILL: its connections break, and new ones are refused.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Starts it anew, after it was killed, with the data that it persisted.
+    pub(crate) fn start_again(&mut self) {
+        self.keeper.stdin.as_mut().expect("piped above").write_all(b"\n").expect("a keeper");
+        self.await_ready();
+    }
+
+    fn signal(&self, signal: Signal) {
+        let file = std::fs::read_to_string(self.directory.join("redis.pid")).expect("a pid file");
+        let pid = file.trim().parse().ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process(pid, signal).expect("it is there");
     }
 
     /// The URL of its unix socket, as `redis::Client::open` takes it.
