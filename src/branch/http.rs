@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::HeaderMap;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -137,10 +137,10 @@ impl HttpCaller {
             let reply = self.client.request(request).await.map_err(|error| told(&error))?;
             let (head, body) = reply.into_parts();
             // Also of a redirect the body is read, or its connection would be lost.
-            let answer = read(body).await?;
+            let answer = read(Answer::with_headers(&head.headers), body).await?;
             let Some(next) = hop.next(head.status, &head.headers) else {
                 drop(place);
-                return Ok(outcome(&answer, head.status, call));
+                return Ok(answer.outcome(head.status, call.url));
             };
             hop = next?;
             if !hop.is_first_host {
@@ -170,14 +170,9 @@ impl Caller for HttpCaller {
     }
 }
 
-fn outcome(answer: &Answer, status: StatusCode, call: &BranchCall<'_>) -> Outcome {
-    answer.outcome(status, call.url)
-}
-
 /// Reads the whole body, however long: a word at its end counts too. What is kept is bounded, and
 /// the time by the call's timeout.
-async fn read(mut body: Incoming) -> Result<Answer, String> {
-    let mut answer = Answer::default();
+async fn read(mut answer: Answer, mut body: Incoming) -> Result<Answer, String> {
     while let Some(frame) = body.frame().await {
         if let Ok(piece) = frame.map_err(|error| told(&error))?.into_data() {
             answer.read(&piece);

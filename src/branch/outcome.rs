@@ -1,6 +1,6 @@
 //! Reads a participant's answer.
 
-use ::http::StatusCode;
+use ::http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -25,9 +25,19 @@ pub(super) struct Answer {
     head: Bytes,
     /// The end of what was read so far, at most [`OVERLAP`] bytes.
     tail: Bytes,
+    /// The body was compressed, unasked: what it says is not known.
+    is_encoded: bool,
 }
 
 impl Answer {
+    /// The answer that begins with `headers`; its body is still to be read.
+    pub(super) fn with_headers(headers: &HeaderMap) -> Self {
+        let is_encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| {
+            !encoding.is_empty() && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        });
+        Self { is_encoded, ..Self::default() }
+    }
+
     /// Reads the next piece of the body.
     pub(super) fn read(&mut self, piece: &Bytes) {
         if piece.is_empty() {
@@ -60,6 +70,9 @@ impl Answer {
             Outcome::Ongoing
         } else if status == StatusCode::CONFLICT || self.failure {
             Outcome::Failure(self.reason(url))
+        } else if status == StatusCode::OK && self.is_encoded {
+            // It may say that it was refused, so it must not pass for done.
+            Outcome::Unknown("answered in an encoding that was not asked for".to_owned())
         } else if status == StatusCode::OK {
             Outcome::Success
         } else {
@@ -162,6 +175,18 @@ mod tests {
         assert!(reason.starts_with("url:http://h/ü"));
         assert!(reason.contains(" return failed: Insufficient balance ü"));
         assert!(reason.ends_with("ü FAILURE"));
+    }
+
+    #[test]
+    fn a_compressed_answer_is_not_taken_for_done() {
+        let outcome = |encoding: &'static str, status| {
+            let encoding = (CONTENT_ENCODING, ::http::HeaderValue::from_static(encoding));
+            Answer::with_headers(&HeaderMap::from_iter([encoding])).outcome(status, URL)
+        };
+        assert!(matches!(outcome("gzip", StatusCode::OK), Outcome::Unknown(_)));
+        assert_eq!(outcome("gzip", StatusCode::TOO_EARLY), Outcome::Ongoing);
+        assert!(matches!(outcome("gzip", StatusCode::CONFLICT), Outcome::Failure(_)));
+        assert_eq!(outcome("Identity", StatusCode::OK), Outcome::Success);
     }
 
     #[test]

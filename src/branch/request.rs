@@ -14,9 +14,10 @@ use super::{credentials, redirect::Hop};
 /// Who we are, to participants.
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
 
-/// Headers that describe the connection or frame the body. They are ours: a transaction that
-/// brought its own would break the request.
-const OURS: [&str; 9] = [
+/// Headers that describe the connection, frame the body, or ask for an answer in an encoding that
+/// nobody here reads. They are ours: a transaction that brought its own would break the call.
+const OURS: [&str; 10] = [
+    "accept-encoding",
     "connection",
     "content-length",
     "expect",
@@ -110,6 +111,7 @@ mod tests {
             ("Authorization", "Bearer t"),
             ("Content-Length", "7"),
             ("Transfer-Encoding", "chunked"),
+            ("Accept-Encoding", "gzip"),
             ("X-Text", "ü"),
         ];
         let headers = worded(&first("http://u:p@h/a"), b"x", &brought).unwrap();

@@ -59,14 +59,7 @@ pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
     }
     let mut address = String::with_capacity(url.len());
     push_clean(&mut address, parts);
-    match Uri::try_from(address) {
-        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) && port_is_usable(&uri) => {
-            Ok(())
-        }
-        Ok(_) | Err(_) => {
-            Err("has no host that can be called: write http://host:port/path".to_owned())
-        }
-    }
+    callable(address).map(drop).map_err(str::to_owned)
 }
 
 /// The address of `call`: its URL's own query first, then what names the branch, in alphabetical
@@ -90,7 +83,7 @@ pub(super) fn address(parts: HttpUrl<'_>, call: &BranchCall<'_>) -> Result<Uri, 
     push_form_encoded(&mut address, call.op.as_str());
     address.push_str("&trans_type=");
     push_form_encoded(&mut address, call.mode.as_str());
-    Uri::try_from(address).map_err(|error| format!("the URL cannot be called: {error}"))
+    callable(address).map_err(|reason| ["the URL ", reason].concat())
 }
 
 fn not_http(url: &str, protocol: Protocol) -> String {
@@ -108,12 +101,24 @@ fn not_http(url: &str, protocol: Protocol) -> String {
     }
 }
 
+fn callable(address: String) -> Result<Uri, &'static str> {
+    match Uri::try_from(address) {
+        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) && is_port_usable(&uri) => {
+            Ok(uri)
+        }
+        Ok(_) | Err(_) => Err("has no host that can be called: write http://host:port/path"),
+    }
+}
+
 /// A port that is no number, or too large a one, parses; it is found only by asking for it.
-fn port_is_usable(uri: &Uri) -> bool {
+fn is_port_usable(uri: &Uri) -> bool {
+    if let Some(port) = uri.port_u16() {
+        return port > 0;
+    }
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let after_host = host.rsplit_once(']').map_or(host, |(_, after)| after);
-    uri.port_u16().is_some_and(|port| port > 0) || !after_host.contains(':')
+    !after_host.contains(':')
 }
 
 /// Appends the URL, with those bytes of path and query percent-encoded that may not be sent.

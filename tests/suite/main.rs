@@ -6,6 +6,7 @@
     reason = "helpers of tests are tests too, though clippy knows only functions marked as such"
 )]
 
+mod branch;
 mod differential;
 mod local_redis;
 mod processes;
