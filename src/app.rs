@@ -47,7 +47,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("http_addr: cannot listen on {}", config.http_addr))?;
     let (url, local_redis) = match &config.redis_url {
-        Some(url) => (url.to_string(), None),
+        Some(url) => (url.as_str().to_owned(), None),
         None => {
             let local = LocalRedis::start(local_redis::Options::new(&config.data_dir)).await?;
             (local.url().to_owned(), Some(local))
