@@ -10,12 +10,12 @@ use std::{ffi::OsString, io, os::unix::process::CommandExt as _, process::Comman
 use clap::{Arg, ArgMatches, value_parser};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-/// Why a process did not become what it should.
+/// Why a process did not become what it should; the words hold the causes, too.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     /// The kernel refuses to signal the parent's end.
     #[error("the process cannot be tied to its parent: {0}")]
-    Untied(#[source] io::Error),
+    Untied(io::Error),
     /// The parent ended before it could be watched.
     #[error("the parent has ended")]
     Orphaned,
@@ -23,12 +23,12 @@ pub enum ChildError {
     #[error("no program is named")]
     Nameless,
     /// The program cannot be run.
-    #[error("{program} cannot be run: {source}")]
+    #[error("{program} cannot be run: {error}")]
     Exec {
         /// Its name.
         program: String,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -40,9 +40,7 @@ impl ChildError {
     /// program, else 126.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Self::NOT_FOUND
-            }
+            Self::Exec { error, .. } if error.kind() == io::ErrorKind::NotFound => Self::NOT_FOUND,
             Self::Untied(_) | Self::Orphaned | Self::Nameless | Self::Exec { .. } => 126,
         }
     }
@@ -89,6 +87,6 @@ pub fn run_child(matches: &ArgMatches) -> ChildError {
     if parent.is_none() || getppid() != parent {
         return ChildError::Orphaned;
     }
-    let source = Command::new(program).args(words).exec();
-    ChildError::Exec { program: program.to_string_lossy().into(), source }
+    let error = Command::new(program).args(words).exec();
+    ChildError::Exec { program: program.to_string_lossy().into(), error }
 }

@@ -9,13 +9,14 @@ use std::{
     env,
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::DirBuilderExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process,
     time::Duration,
 };
 
 use tokio::time::{interval, timeout};
+use url::Url;
 use uuid::Uuid;
 
 use super::Error;
@@ -72,8 +73,11 @@ impl Folder {
     }
 
     /// The socket as a URL that the store can connect to.
-    pub(super) fn url(&self) -> String {
-        format!("redis+unix://{}", percent_encoded(&self.socket))
+    pub(super) fn url(&self) -> Result<String, Error> {
+        let file = Url::from_file_path(&self.socket)
+            .map_err(|()| Error::folder(&self.socket)(io::ErrorKind::InvalidFilename.into()))?;
+        // With its odd letters encoded, as whoever connects decodes them.
+        Ok(format!("redis+unix://{}", file.path()))
     }
 
     /// Waits until no Redis runs on the folder. Whoever holds the file that this answers keeps the
@@ -160,17 +164,4 @@ fn socket_of(data: &Path) -> Result<(PathBuf, Option<PathBuf>), Error> {
 
 fn fits(socket: &Path) -> bool {
     socket.as_os_str().len() <= SOCKET_PATH_LEN_MAX
-}
-
-/// The path as a URL has it.
-fn percent_encoded(path: &Path) -> String {
-    let mut text = String::new();
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
 }

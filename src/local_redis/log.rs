@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -51,8 +51,9 @@ impl Log {
     }
 
     /// Says whether the server is neither starting nor stopping: what Redis marks as a warning is
-    /// one only in between.
+    /// one only in between. What it logged before tells nothing of what happens from now on.
     pub(super) fn set_serving(&self, is_serving: bool) {
+        self.shared.last_lines().clear();
         self.shared.is_serving.store(is_serving, Relaxed);
     }
 
@@ -62,12 +63,15 @@ impl Log {
         let all = async { while readers.join_next().await.is_some() {} };
         // In vain for a server that still runs: then those are the last so far.
         let _ = timeout(LAST_LINES_TIMEOUT, all).await;
-        let lines = self.shared.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().cloned().collect()
+        self.shared.last_lines().iter().cloned().collect()
     }
 }
 
 impl Shared {
+    fn last_lines(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.last_lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, line: &str) {
         let (mark, text) = MARKS
             .iter()
@@ -82,7 +86,7 @@ impl Shared {
         } else {
             tracing::debug!(target: "redis", "{text}");
         }
-        let mut lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.last_lines();
         if lines.len() == LAST_LINES_MAX {
             lines.pop_front();
         }

@@ -1,9 +1,9 @@
 //! A Redis of tandem's own, for where none is given: a child process on a unix socket, which keeps
 //! its data in a folder.
 //!
-//! - It ends with tandem, however tandem ends ([`child`]).
-//! - Never two on one folder, and none before the last one is gone ([`folder`]).
-//! - If it ends by itself, it is started again ([`keeper`]).
+//! - It ends with tandem, however tandem ends (`child`).
+//! - Never two on one folder, and none before the last one is gone (`folder`).
+//! - If it ends by itself, it is started again (`keeper`).
 
 mod child;
 mod folder;
@@ -63,7 +63,7 @@ impl LocalRedis {
     /// not come up.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let folder = Folder::claim(&options.data_dir)?;
-        let url = folder.url();
+        let url = folder.url()?;
         let stop = CancellationToken::new();
         let (ready_sender, ready) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -98,16 +98,16 @@ impl LocalRedis {
     }
 }
 
-/// Why there is no Redis of tandem's own.
+/// Why there is no Redis of tandem's own; the words hold the causes, too.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder cannot be used.
-    #[error("{} cannot be used: {source}", path.display())]
+    #[error("{} cannot be used: {error}", path.display())]
     Folder {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Another tandem is at work there.
     #[error(
@@ -159,13 +159,13 @@ pub enum Error {
     },
     /// It cannot be started or watched.
     #[error("a Redis server cannot be started: {0}")]
-    Keeper(#[source] std::io::Error),
+    Keeper(std::io::Error),
 }
 
 impl Error {
     fn folder(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Folder { path, source }
+        move |error| Self::Folder { path, error }
     }
 }
 

@@ -18,11 +18,11 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The filter cannot be read.
-    #[error("the log filter cannot be read: {0}")]
+    #[error("the log filter cannot be read")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// They were set up before.
-    #[error("logs were set up before: {0}")]
-    Twice(Box<dyn std::error::Error + Send + Sync>),
+    #[error("logs were set up before")]
+    Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Whether `filter` can be read as a filter of log lines.
