@@ -3,6 +3,7 @@
 mod books;
 mod kill;
 mod outage;
+mod own_redis;
 mod pause;
 mod stop;
 mod turmoil;
