@@ -46,38 +46,36 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.http_addr)
         .await
         .with_context(|| format!("http_addr: cannot listen on {}", config.http_addr))?;
-    let (url, local_redis) = match &config.redis_url {
-        Some(url) => (url.as_str().to_owned(), None),
+    match &config.redis_url {
+        Some(url) => serve_on(url.as_str(), &config, listener, stop).await?,
         None => {
-            let local = LocalRedis::start(local_redis::Options::new(&config.data_dir)).await?;
-            (local.url().to_owned(), Some(local))
+            let starting = LocalRedis::start(local_redis::Options::new(&config.data_dir));
+            let local = tokio::select! {
+                local = starting => local?,
+                () = stop.cancelled() => return Ok(()),
+            };
+            let served = serve_on(local.url(), &config, listener, stop).await;
+            local.stop().await;
+            served?;
         }
-    };
-    let metrics = Metrics::new()?;
-    let clock = Arc::new(SystemClock::new());
-    let connecting = connect(&url, &config, &clock, &metrics);
-    let store = tokio::select! {
-        store = connecting => Some(store?),
-        () = stop.cancelled() => None,
-    };
-    if let Some(store) = store {
-        run(&config, listener, Arc::new(store), clock, metrics, stop).await?;
-    }
-    if let Some(local) = local_redis {
-        local.stop().await;
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn run(
+/// Serves with the Redis at `url` until `stop`.
+async fn serve_on(
+    url: &str,
     config: &Config,
     listener: TcpListener,
-    store: Arc<RedisStore>,
-    clock: Arc<SystemClock>,
-    metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let metrics = Metrics::new()?;
+    let clock = Arc::new(SystemClock::new());
+    let store = tokio::select! {
+        store = connect(url, config, &clock, &metrics) => Arc::new(store?),
+        () = stop.cancelled() => return Ok(()),
+    };
     let caller = CallerSettings { calls_per_host: config.calls_per_host_max };
     let caller = Arc::new(HttpCaller::new(caller, Arc::clone(&metrics))?);
     let process_start_id = process_start_id();

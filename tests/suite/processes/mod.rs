@@ -33,7 +33,13 @@ impl Nodes {
 
     /// Starts one more node, with `flags` beside the usual ones.
     async fn start(&self, flags: &[&str]) -> Server {
-        let flags = [QUICK.as_slice(), &["--key-prefix", &self.prefix], flags].concat();
+        let flags = [QUICK.as_slice(), flags].concat();
+        self.start_slow(&flags).await
+    }
+
+    /// As [`Nodes::start`], with the usual leases.
+    async fn start_slow(&self, flags: &[&str]) -> Server {
+        let flags = [&["--key-prefix", &self.prefix], flags].concat();
         Server::start(redis_url(), &flags).await
     }
 }

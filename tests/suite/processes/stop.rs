@@ -25,7 +25,7 @@ async fn a_call_under_way_is_awaited_and_the_rest_handed_to_another_node() {
     let (bank, nodes) = (Participant::start().await, Nodes::new());
     // Leases so long that only what is handed back is finished in time.
     let long = ["--lease", "5m"];
-    let (stopping, other) = (nodes.start(&long).await, nodes.start(&long).await);
+    let (stopping, other) = (nodes.start_slow(&long).await, nodes.start_slow(&long).await);
     bank.answers("/1", &[Answer::Held]);
     let gid = fresh_name();
     assert_eq!(stopping.submit(&transfer(&gid, &bank)).await.status, 200);

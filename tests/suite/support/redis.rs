@@ -25,8 +25,8 @@ use rustix::process::{Pid, Signal, kill_process};
 const KEEPER: &str = r#"
 dir=$1; shift
 "$@" & pid=$!
-while read -r _; do wait "$pid"; "$@" & pid=$!; done
-kill -KILL "$pid"; wait "$pid"
+while read -r _; do wait "$pid" 2>/dev/null; "$@" & pid=$!; done
+kill -KILL "$pid"; wait "$pid" 2>/dev/null
 rm -rf "$dir"
 "#;
 
