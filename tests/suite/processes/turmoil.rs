@@ -38,9 +38,7 @@ async fn a_thousand_sagas_end_and_balance_though_three_nodes_are_killed() {
             async move {
                 // A node that is killed meanwhile answers nothing; the saga may be stored or not, and
                 // is submitted once more at the end.
-                let client = crate::support::server::client();
-                let request = client.post(format!("{}/api/dtmsvr/submit", node.base()));
-                let _ = request.body(saga.to_string()).send().await;
+                let _ = node.try_submit(&saga).await;
                 saga
             }
         }

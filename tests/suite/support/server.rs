@@ -89,6 +89,12 @@ impl Server {
         self.post("/api/dtmsvr/submit", transaction.to_string()).await
     }
 
+    /// Submits the transaction to a node that may die meanwhile; `None` if there was no answer.
+    pub(crate) async fn try_submit(&self, transaction: &Value) -> Option<Reply> {
+        let request = self.client.post(format!("{}/api/dtmsvr/submit", self.base));
+        answer(request.body(transaction.to_string())).await.ok()
+    }
+
     /// What is stored for `gid`.
     pub(crate) async fn query(&self, gid: &str) -> Value {
         self.get(&format!("/api/dtmsvr/query?gid={gid}")).await.json()
