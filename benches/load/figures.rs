@@ -35,7 +35,8 @@ impl Snapshot {
     /// When a process has ended or does not say.
     pub(crate) fn take(stand: &mut Stand) -> Result<Self> {
         stand.tandem.check_alive()?;
-        let info: InfoDict = redis::cmd("INFO").query(&mut stand.redis)?;
+        let info: InfoDict =
+            redis::cmd("INFO").arg(&["cpu", "memory", "stats"]).query(&mut stand.redis)?;
         let number = |name: &str| {
             info.get::<f64>(name).with_context(|| format!("Redis's INFO has no {name}"))
         };

@@ -33,33 +33,20 @@ mod figures;
 mod generator;
 mod http;
 mod processes;
+mod round;
 mod sink;
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 
-use figures::{Figures, Page, Snapshot};
-use generator::{DELAY, Generator, Run, Until};
-use processes::{Stand, check_interrupted};
-use sink::Sink;
-
-/// Long enough for connections, script caches and allocators to settle.
-const WARM_UP: Duration = Duration::from_millis(500);
-
-/// What was accepted is finished, or a delayed message has arrived, within this.
-const FINISH_MAX: Duration = Duration::from_secs(60);
-
-/// How often the end of transactions is looked for; seldom enough to cost tandem nothing.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+use figures::Figures;
 
 /// What is submitted.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -131,8 +118,17 @@ struct Row {
     rounds: Vec<Figures>,
 }
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("load: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
     if !options.bench {
         // `cargo test --all-targets` runs it too, where nobody wants a minute of load.
         println!("load: run as `cargo bench --bench load`");
@@ -142,7 +138,7 @@ fn main() -> Result<()> {
     if let Some(cpus) = &options.pin {
         processes::pin(cpus)?;
     }
-    let rows = measure(&options)?;
+    let rows = measure(options)?;
     for row in rows.iter().filter(|row| row.binary == "own") {
         let other = rows.iter().find(|o| o.scenario == row.scenario && o.binary != row.binary);
         let columns = if other.is_some() { "own | other | other/own by round" } else { "" };
@@ -150,7 +146,7 @@ fn main() -> Result<()> {
         print!("{}", figures::table(&row.rounds, other.map_or(&[], |other| &other.rounds)));
     }
     if let Some(file) = &options.json {
-        fs::write(file, to_json(&options, &rows))
+        fs::write(file, to_json(options, &rows))
             .with_context(|| format!("writing {}", file.display()))?;
     }
     Ok(())
@@ -181,7 +177,7 @@ fn measure(options: &Options) -> Result<Vec<Row>> {
             }
             for (row, (binary, path)) in pair {
                 let name = row.scenario.name();
-                let figures = run_once(path, row.scenario, options)
+                let figures = round::run(path, row.scenario, options)
                     .with_context(|| format!("{name}, {binary}, round {}", round + 1))?;
                 eprintln!("{} {name} {binary}: {}", round + 1, figures.brief());
                 row.rounds.push(figures);
@@ -189,103 +185,6 @@ fn measure(options: &Options) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
-}
-
-/// One round of one scenario, with fresh processes.
-fn run_once(tandem: &Path, scenario: Scenario, options: &Options) -> Result<Figures> {
-    let sink = Sink::start()?;
-    let mut stand = Stand::start(tandem, options)?;
-    let mut generator = Generator::connect(stand.http, options.connections.into())?;
-
-    let wait = !options.no_wait && scenario != Scenario::Delay;
-    let warmer = if scenario == Scenario::Delay { Scenario::MsgHttp } else { scenario };
-    let mut template = generator.template(warmer, sink.address(), wait)?;
-    let warm_up = generator.run(&mut template, Until::Elapsed(WARM_UP))?;
-    check_accepted(&warm_up)?;
-    let n_warmed = warm_up.latencies.len();
-    wait_finished(&mut stand, n_warmed)?;
-
-    let mut template = generator.template(scenario, sink.address(), wait)?;
-    let before = Snapshot::take(&mut stand)?;
-    let n_calls_before = sink.calls();
-    let until = if scenario == Scenario::Delay {
-        Until::Sent(options.messages.into())
-    } else {
-        Until::Elapsed(Duration::from_secs_f64(options.seconds))
-    };
-    let run = generator.run(&mut template, until)?;
-    check_accepted(&run)?;
-    let n = run.latencies.len();
-    let mut figures = Figures::default();
-    if scenario == Scenario::Delay {
-        figures.add_quantiles("late", lateness(&sink, &run)?);
-    }
-    let ended_at = if wait { run.ended_at } else { wait_finished(&mut stand, n_warmed + n)? };
-    let after = Snapshot::take(&mut stand)?;
-    let n = n as f64;
-    if scenario != Scenario::Delay {
-        figures.add("per second", figures::rate(n, run.started_at, ended_at));
-    }
-    figures.add_quantiles("answer", run.latencies);
-    figures.add_costs(&before, &after, n);
-    figures.add("branch calls", (sink.calls() - n_calls_before) as f64 / n);
-    figures.add("transactions (number)", n);
-    Ok(figures)
-}
-
-fn check_accepted(run: &Run) -> Result<()> {
-    if let Some(refusal) = &run.refusal {
-        let n = run.sent_at.len();
-        bail!("{} of {n} submits were not answered with 200; the first: {refusal}", run.n_refused);
-    }
-    ensure!(!run.latencies.is_empty(), "nothing was submitted");
-    Ok(())
-}
-
-/// Waits till tandem has counted `n` transactions as finished; says when that was seen.
-fn wait_finished(stand: &mut Stand, n: usize) -> Result<Instant> {
-    let deadline = Instant::now() + FINISH_MAX;
-    loop {
-        let (n_finished, n_failed) = Page::read(stand)?.finished();
-        let now = Instant::now();
-        ensure!(n_failed == 0.0, "{n_failed} transactions failed, though no branch refuses");
-        if n_finished >= n as f64 {
-            return Ok(now);
-        }
-        ensure!(now < deadline, "{n_finished} of {n} transactions finished in {FINISH_MAX:?}");
-        check_interrupted()?;
-        stand.tandem.check_alive()?;
-        thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// How late each message of `run` was first heard of, once all were.
-fn lateness(sink: &Sink, run: &Run) -> Result<Vec<Duration>> {
-    let n = run.sent_at.len();
-    let deadline = Instant::now() + DELAY + FINISH_MAX;
-    while sink.n_noted() < n {
-        let n_noted = sink.n_noted();
-        ensure!(Instant::now() < deadline, "{n_noted} of {n} messages came in {FINISH_MAX:?}");
-        check_interrupted()?;
-        thread::sleep(LOOK_EVERY);
-    }
-    let mut heard = BTreeSet::new();
-    let mut lateness = Vec::with_capacity(n);
-    for (number, arrived_at) in sink.take_noted() {
-        let at = number.checked_sub(run.first_number).and_then(|at| usize::try_from(at).ok());
-        let Some(sent_at) = at.and_then(|at| run.sent_at.get(at)) else { continue };
-        let due_at = *sent_at + DELAY;
-        let late = arrived_at.checked_duration_since(due_at);
-        let late = late.with_context(|| {
-            format!("message {number} came {:?} too early", due_at - arrived_at)
-        })?;
-        if heard.insert(number) {
-            lateness.push(late);
-        }
-    }
-    let n_heard = lateness.len();
-    ensure!(n_heard == n, "{n_heard} of {n} messages came, some more than once");
-    Ok(lateness)
 }
 
 impl Scenario {
