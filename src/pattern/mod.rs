@@ -9,6 +9,8 @@ pub mod backoff;
 mod message;
 mod round;
 mod saga;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The use cases that every API calls.
 
 mod error;
+mod new_gid;
 
 pub use error::ServiceError;
 
@@ -26,8 +27,11 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         Self { rooms: PhantomData }
     }
     /// A gid that nobody had before.
-    pub fn new_gid(&self) -> Gid {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// Never in practice: the id that is made is a gid.
+    pub fn new_gid(&self) -> Result<Gid, ServiceError> {
+        Gid::new(&new_gid::new_gid()).map_err(|error| ServiceError::Internal(error.to_string()))
     }
     /// Stores a transaction as prepared.
     pub async fn prepare(&self, _body: Bytes) -> Result<(), ServiceError> {

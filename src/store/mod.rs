@@ -4,6 +4,8 @@
 //! the exact transition rules. Every function may run twice without harm: a repeat with the same
 //! token is answered as the first run was.
 
+pub mod scripts;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -103,6 +105,9 @@ pub struct Submit {
     pub held: bool,
     /// The hold's first lease.
     pub lease: Duration,
+    /// What this request says otherwise than the prepare did (as [`crate::wire`] packs it); stored
+    /// where it promotes a prepared transaction.
+    pub override_options: Option<String>,
     /// How safe it must be before the answer.
     pub durability: Durability,
 }

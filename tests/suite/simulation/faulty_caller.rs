@@ -167,7 +167,8 @@ fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Option<String>
         return Some("it is delayed for longer".to_owned());
     }
     match (call.op, entry.spec.mode) {
-        (Op::Action, _) if progress == Progress::NotStarted => {
+        // A message is never undone: a successor calls whatever is not done.
+        (Op::Action, Mode::Saga) if progress == Progress::NotStarted => {
             Some("that it may have run is not stored".to_owned())
         }
         (Op::Action, _) if is_holder && status != Status::Submitted => {

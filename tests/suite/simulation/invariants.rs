@@ -92,7 +92,8 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
         }
     }
     let is_committed = books.local_work == LocalWork::Committed;
-    if status == Status::Failed && !is_forced && is_committed {
+    let is_message = entry.spec.mode == Mode::Message;
+    if status == Status::Failed && !is_forced && is_message && is_committed {
         return Some("failed although the local work was done".to_owned());
     }
     let is_asked = plan.prepared_for.is_some() && !entry.spec.query_prepared.is_empty();

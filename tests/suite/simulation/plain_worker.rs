@@ -101,16 +101,26 @@ impl PlainWorker {
         let status = hold.taken.global.state.status;
         match (hold.taken.global.spec.mode, status) {
             (_, Status::Succeed | Status::Failed) => Err(Over),
-            (_, Status::Prepared) => self.ask(hold).await,
+            (Mode::Saga, Status::Prepared) => self.wait_for_submit(hold).await,
+            (Mode::Message, Status::Prepared) => self.ask(hold).await,
             (_, Status::Submitted) => self.forwards(hold).await,
             (_, Status::Aborting) => self.backwards(hold).await,
         }
     }
 
+    async fn wait_for_submit(&self, hold: &mut Hold) -> Result<(), Over> {
+        let due_at = decided_at(hold);
+        if self.node.redis_now() < due_at {
+            return self.rest(hold, due_at).await;
+        }
+        let mut state = hold.taken.global.state.clone();
+        state.status = Status::Failed;
+        self.record(hold, state, false).await
+    }
+
     async fn ask(&self, hold: &mut Hold) -> Result<(), Over> {
         let spec = Arc::clone(&hold.taken.global.spec);
-        let timeout = spec.options.timeout_to_fail.unwrap_or(Duration::from_secs(35));
-        let due_at = hold.taken.global.created_at.plus(timeout);
+        let due_at = decided_at(hold);
         if self.node.redis_now() < due_at {
             return self.rest(hold, due_at).await;
         }
@@ -291,6 +301,13 @@ impl PlainWorker {
         hold.taken.global.state = record.state;
         Ok(())
     }
+}
+
+/// When what is prepared is decided.
+fn decided_at(hold: &Hold) -> Timestamp {
+    let global = &hold.taken.global;
+    let timeout = global.spec.options.timeout_to_fail.unwrap_or(Duration::from_secs(35));
+    global.created_at.plus(timeout)
 }
 
 fn next(hold: &Hold, state: State, promoted: bool) -> Record {

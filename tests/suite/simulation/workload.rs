@@ -12,7 +12,7 @@ use crate::support::{rng::Rng, samples};
 pub(crate) struct Plan {
     pub(crate) spec: Arc<Spec>,
     pub(crate) starts_after: Duration,
-    /// Prepared this long before it is submitted; messages alone.
+    /// Prepared this long before it is submitted.
     pub(crate) prepared_for: Option<Duration>,
     pub(crate) local_work: LocalWorkPlan,
     /// Whether the node that takes the submit holds the transaction, and dies before it does more.
@@ -74,7 +74,10 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             (rng.up_to_ms(5_000), what)
         })
         .collect();
-    let is_prepared = mode == Mode::Message && rng.happens(700);
+    let is_prepared = rng.happens(match mode {
+        Mode::Saga => 100,
+        Mode::Message => 700,
+    });
     Plan {
         spec: Arc::new(spec),
         starts_after: rng.up_to_ms(5_000),

@@ -316,7 +316,9 @@ impl Tables {
         }
         let mut state = record.state.clone();
         state.not_before = entry.state.not_before;
-        if record.promoted {
+        let leaves_prepared =
+            entry.state.status == Status::Prepared && state.status != Status::Prepared;
+        if record.promoted && leaves_prepared {
             entry.request = None;
             if !entry.spec.delay.is_zero() {
                 state.not_before = Some(now.plus(entry.spec.delay));

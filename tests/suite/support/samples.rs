@@ -65,6 +65,7 @@ pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
         created_at_estimate: tandem::model::Timestamp::default(),
         held,
         lease: LEASE,
+        override_options: None,
         durability: Durability::Memory,
     }
 }

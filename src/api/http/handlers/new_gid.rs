@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 
 use crate::{
-    api::http::{Api, reply},
+    api::http::{Api, error::ApiError, reply},
     branch::Caller,
     clock::Clock,
     store::Store,
@@ -20,7 +20,7 @@ struct NewGid<'a> {
 /// Answers a gid that nobody had before. Nothing is stored for it.
 pub(in crate::api::http) async fn new_gid<S: Store, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
-) -> Response {
-    let gid = api.service().new_gid();
-    reply::json(StatusCode::OK, &NewGid { dtm_result: "SUCCESS", gid: gid.as_str() })
+) -> Result<Response, ApiError> {
+    let gid = api.service().new_gid()?;
+    Ok(reply::json(StatusCode::OK, &NewGid { dtm_result: "SUCCESS", gid: gid.as_str() }))
 }

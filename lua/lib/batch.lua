@@ -1,0 +1,29 @@
+-- Put before every script: Redis's time, read once, and the loop over the items.
+
+local KEYS, ARGV, call = KEYS, ARGV, redis.call
+
+-- An integer as text. Points in time have 16 digits, of which tostring would keep 14.
+local function integer(number)
+  return string.format('%.0f', number)
+end
+
+local time = call('TIME')
+-- Microseconds since 1970: below 2^53, so a double holds it exactly.
+local now = time[1] * 1000000 + time[2]
+local now_text = integer(now)
+
+-- Answers now, then what one(k, a) answers for each item: its first key is KEYS[k], its first
+-- argument ARGV[a]. An item that fails answers { 'error', text } and harms no other: each is checked
+-- as a whole before its own first write.
+local function each_item(n_keys, n_head, n_args, one)
+  local replies = { now }
+  local n_items = (#ARGV - n_head) / n_args
+  for i = 0, n_items - 1 do
+    local is_good, reply = pcall(one, i * n_keys + 1, n_head + i * n_args + 1)
+    if not is_good then
+      reply = { 'error', type(reply) == 'table' and reply.err or tostring(reply) }
+    end
+    replies[i + 2] = reply
+  end
+  return replies
+end

@@ -1,0 +1,9 @@
+-- Writes the score of whoever gets or loses a hold: another one than before, so that no second step
+-- of a claim that is still under way finds the score that its first step set.
+local function put_due_anew(due, gid, at)
+  local present = call('ZSCORE', due, gid)
+  if present and tonumber(present) == at then
+    at = at + 1
+  end
+  call('ZADD', due, integer(at), gid)
+end

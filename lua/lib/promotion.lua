@@ -1,0 +1,37 @@
+-- What submit and promote do alike.
+
+-- The answer to a request that changed the status before, and whose reply was lost.
+local function own_repeat(hash, n, request)
+  local stored = call('HMGET', hash, 't', 'c')
+  local is_held = stored[1] == request
+  if n == '1' then
+    return { 'created', stored[2], is_held and 1 or 0 }
+  end
+  return is_held and whole('held', hash) or 'not_held'
+end
+
+-- Submits what is prepared, over whoever held it. delay in µs, or '' for the one that was prepared.
+local function promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
+  local stored = call('HMGET', hash, 's', 'd', 'w')
+  local _, mode, n, _, _, _, rest = unpack_state(stored[1])
+  local delay_us = tonumber(delay ~= '' and delay or stored[2] or 0)
+  -- A delay wins over a hold: nothing may be called before it is over.
+  local is_held = held == '1' and delay_us == 0
+  local not_before, at = '', now
+  if is_held then
+    at = now + lease_us
+  elseif delay_us > 0 then
+    at = now + delay_us
+    not_before = integer(at)
+  end
+  call('HSET', hash, 't', is_held and request or '',
+    's', pack_state('S', mode, n + 1, request, not_before, rest))
+  if override ~= '' then
+    call('HSET', hash, 'o', override)
+  end
+  if stored[3] then
+    call('HDEL', hash, 'w')
+  end
+  put_due_anew(due, gid, at)
+  return is_held and whole('held', hash) or 'not_held'
+end

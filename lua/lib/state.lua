@@ -1,0 +1,30 @@
+-- The packed state, field s: `<status><mode><n>;<request>;<written at>;<not before>;<rest>`.
+-- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message; a small
+-- letter says that the body is in a key of its own. n: the number of the state. Request: the last
+-- one that changed the status, empty after a back-check's promotion. Times in µs; "not before" is
+-- empty but for a delayed message. Only the node reads the rest.
+
+local function unpack_state(packed)
+  local status, mode, n, request, written_at, not_before, rest =
+    string.match(packed, '^(%u)(%a)(%d+);([^;]*);(%d+);(%d*);(.*)$')
+  if not status then
+    error('the packed state cannot be read', 0)
+  end
+  return status, mode, n, request, written_at, not_before, rest
+end
+
+-- Packs a state that is written now.
+local function pack_state(status, mode, n, request, not_before, rest)
+  return status .. mode .. integer(n) .. ';' .. request .. ';' .. now_text .. ';' .. not_before
+    .. ';' .. rest
+end
+
+local function is_final(status)
+  return status == 'C' or status == 'F'
+end
+
+-- What a new holder is told; b is absent when the body is in a key of its own.
+local function whole(word, hash)
+  local stored = call('HMGET', hash, 'c', 's', 'b', 'o', 'r')
+  return { word, stored[1], stored[2], stored[3], stored[4], stored[5] }
+end

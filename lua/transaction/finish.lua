@@ -1,0 +1,56 @@
+#!lua flags=allow-oom
+-- finish: stores a holder's final state.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>      the transaction, hash
+--   [2] tandem:{TAG}:due          due times of its shard, sorted set
+--   [3] tandem:{TAG}:fin:<minute> gids that ended in that minute, list
+-- and, after all items' keys, for each item that is known to have a large body:
+--   [x] tandem:{TAG}:b:<gid>      the body, string
+-- ARGV:
+--   [1] retention of ended ones, in ms
+-- and for each item:
+--   [1] token of the hold
+--   [2] number of this state
+--   [3] status letter, C or F
+--   [4] rest of the packed state
+--   [5] reason, '' for none
+--   [6] 1 if it leaves prepared by a back-check, else 0
+--   [7] gid
+--   [8] x, the place of the large body's key, or 0
+--
+-- Returns now in µs, then for each item one of
+--   written           and ended
+--   refused           the hold is over: say nothing of the end
+--   with_body         its body is large: call again with its key; nothing was written
+--   { error, text }   nothing was written
+--
+-- One script: what ends is no longer due, expires and is listed in one change, so that neither an
+-- entry of an ended one nor an ended one that never expires is left.
+
+local retention_ms = ARGV[1]
+
+local function finish(k, a)
+  local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local token, gid, x = ARGV[a], ARGV[a + 6], tonumber(ARGV[a + 7])
+
+  local stored = read_for_record(hash)
+  local verdict, mode, request, not_before = judge_record(stored, a)
+  if verdict then
+    return verdict
+  end
+  local is_large = mode == string.lower(mode)
+  if is_large and x == 0 then
+    return 'with_body'
+  end
+  write_record(hash, stored, a, mode, request, not_before, token)
+  call('ZREM', due, gid)
+  if is_large then
+    local body = KEYS[x]
+    call('PEXPIRE', body, retention_ms)
+  end
+  keep_ended(hash, ended, gid, retention_ms)
+  return 'written'
+end
+
+return each_item(3, 1, 8, finish)

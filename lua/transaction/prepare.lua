@@ -1,0 +1,63 @@
+#!lua
+-- prepare: stores new transactions as prepared.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>  the transaction, hash
+--   [2] tandem:{TAG}:due      due times of its shard, sorted set
+-- and, after all items' keys, for each item with a large body:
+--   [x] tandem:{TAG}:s:<request>  the staged body, string
+--   [x + 1] tandem:{TAG}:b:<gid>  the body, string
+-- ARGV, for each item:
+--   [1] gid
+--   [2] id of this request
+--   [3] mode letter
+--   [4] delay of the message that counts from its promotion, in µs, 0 for none
+--   [5] timeout until it is due, in µs
+--   [6] rest of the packed state
+--   [7] body as sent, '' when it is large
+--   [8] x, the place of the large body's first key, or 0
+--
+-- Returns now in µs, then for each item one of
+--   ok                     it is prepared, by this request or an earlier one
+--   { conflict, status }   it exists in another status
+--   restage                the staged body is gone; nothing was written
+--   { error, text }        nothing was written
+--
+-- One script, since the test for the gid, the transaction and its due time are one change: without
+-- the last, nobody would ever look at it again. Refused when Redis is full.
+
+local function prepare(k, a)
+  local hash, due = KEYS[k], KEYS[k + 1]
+  local gid, request, mode, delay = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  local timeout_us, rest, body = ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]
+  local x = tonumber(ARGV[a + 7])
+
+  local packed = call('HGET', hash, 's')
+  if packed then
+    local status, _, _, last_request = unpack_state(packed)
+    if last_request == request or status == 'P' then
+      return 'ok'
+    end
+    return { 'conflict', status }
+  end
+
+  if x > 0 then
+    local staged, body_key = KEYS[x], KEYS[x + 1]
+    if call('EXISTS', staged) == 0 then
+      return 'restage'
+    end
+    call('HSET', hash, 't', '', 'c', now_text,
+      's', pack_state('P', string.lower(mode), 1, request, '', rest))
+    adopt_body(staged, body_key)
+  else
+    call('HSET', hash, 't', '', 'c', now_text,
+      's', pack_state('P', mode, 1, request, '', rest), 'b', body)
+  end
+  if delay ~= '0' then
+    call('HSET', hash, 'd', delay)
+  end
+  call('ZADD', due, integer(now + timeout_us), gid)
+  return 'ok'
+end
+
+return each_item(2, 0, 8, prepare)

@@ -1,0 +1,31 @@
+#!lua flags=no-writes
+-- query: what is stored.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>  the transaction, hash
+--   [2] tandem:{TAG}:due      due times of its shard, sorted set
+-- ARGV, for each item:
+--   [1] gid
+--
+-- Returns now in µs, then for each item one of
+--   { found, created at, state, body, override, reason, token, due at }
+--                     body is absent when it is in a key of its own, due at once it has ended
+--   missing           no such gid
+--   { error, text }
+--
+-- One script, so that the state, the hold and the due time are of the same moment.
+
+local function query(k, a)
+  local hash, due = KEYS[k], KEYS[k + 1]
+  local gid = ARGV[a]
+
+  local found = whole('found', hash)
+  if not found[3] then
+    return 'missing'
+  end
+  found[7] = call('HGET', hash, 't')
+  found[8] = call('ZSCORE', due, gid)
+  return found
+end
+
+return each_item(2, 0, 1, query)

@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+-- record: stores a holder's state; the hold goes on, and the due time stays.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>  the transaction, hash
+-- ARGV, for each item:
+--   [1] token of the hold
+--   [2] number of this state
+--   [3] status letter
+--   [4] rest of the packed state
+--   [5] reason, '' for none
+--   [6] 1 if it leaves prepared by a back-check, else 0
+--
+-- Returns now in µs, then for each item one of
+--   written           by this call or an earlier copy of it
+--   refused           the hold is over: stop, and call nothing more
+--   { error, text }   nothing was written
+--
+-- One script, so that a stale holder, or a copy that comes late, changes nothing.
+
+local function record(k, a)
+  local hash = KEYS[k]
+  local token = ARGV[a]
+
+  local stored = read_for_record(hash)
+  local verdict, mode, request, not_before = judge_record(stored, a)
+  if verdict then
+    return verdict
+  end
+  write_record(hash, stored, a, mode, request, not_before, token)
+  return 'written'
+end
+
+return each_item(1, 0, 6, record)

@@ -1,0 +1,42 @@
+#!lua flags=allow-oom
+-- rest: stores a holder's state and ends the hold.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>  the transaction, hash
+--   [2] tandem:{TAG}:due      due times of its shard, sorted set
+-- ARGV, for each item:
+--   [1] token of the hold
+--   [2] number of this state
+--   [3] status letter
+--   [4] rest of the packed state
+--   [5] reason, '' for none
+--   [6] 1 if it leaves prepared by a back-check, else 0
+--   [7] gid
+--   [8] when it is due next, in µs
+--
+-- Returns now in µs, then for each item one of
+--   written           and at rest
+--   refused           the hold is over; said of a repeat of a rest that was stored, too
+--   { error, text }   nothing was written
+--
+-- One script: a reset that comes between the state and the due time would be lost.
+
+local function rest(k, a)
+  local hash, due = KEYS[k], KEYS[k + 1]
+  local gid, due_at = ARGV[a + 6], tonumber(ARGV[a + 7])
+
+  local stored = read_for_record(hash)
+  local verdict, mode, request, not_before = judge_record(stored, a)
+  if verdict then
+    return verdict
+  end
+  write_record(hash, stored, a, mode, request, not_before, '')
+  local is_woken = stored[4]
+  if is_woken then
+    call('HDEL', hash, 'w')
+  end
+  put_due_anew(due, gid, is_woken and now or due_at)
+  return 'written'
+end
+
+return each_item(2, 0, 8, rest)

@@ -1,0 +1,120 @@
+#!lua
+-- submit: stores new transactions as submitted (or as ended, where there is nothing to call), and
+-- submits what is prepared.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>  the transaction, hash
+--   [2] tandem:{TAG}:due      due times of its shard, sorted set
+-- and, after all items' keys, for each item that needs them, in this order:
+--   tandem:{TAG}:s:<request>  the staged body, string; of a large body
+--   tandem:{TAG}:b:<gid>      the body, string; of a large body
+--   tandem:{TAG}:fin:<minute> gids that ended in that minute, list; of one that is stored as ended
+-- ARGV:
+--   [1] retention of ended ones, in ms
+-- and for each item:
+--   [1] gid
+--   [2] id of this request, and token of the hold
+--   [3] mode letter
+--   [4] 1 if this request is to hold it, else 0
+--   [5] delay in µs; '' for none, or for the one that was prepared
+--   [6] first lease in µs
+--   [7] text that overrides what was prepared, '' for none
+--   [8] status letter to store where the gid is new: S, C or F
+--   [9] rest of the packed state where the gid is new
+--   [10] body as sent, '' when it is large
+--   [11] 1 if the body is large, else 0
+--   [12] the place of its first further key, or 0
+--
+-- Returns now in µs, then for each item one of
+--   { created, created at, held }                          it was new; held is 1 or 0
+--   { held, created at, state, body, override, reason }    this request holds what is stored
+--   not_held               it is submitted or beyond, and not held by this request
+--   { conflict, status }   it exists in a status that no submit changes
+--   { other_mode, mode }   it exists with another mode
+--   restage                the staged body is gone; nothing was written
+--   { error, text }        nothing was written
+--
+-- One script, since two nodes may be asked to submit the same gid at once, and since what is stored
+-- as held must be due at the end of the lease. Refused when Redis is full; promote is not.
+
+local retention_ms = ARGV[1]
+
+local function create(k, a)
+  local hash, due = KEYS[k], KEYS[k + 1]
+  local gid, request, mode, held = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  local delay_us, lease_us = tonumber(ARGV[a + 4]) or 0, ARGV[a + 5]
+  local status, rest, body = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9]
+  local is_large, x = ARGV[a + 10] == '1', tonumber(ARGV[a + 11])
+  if is_large and call('EXISTS', KEYS[x]) == 0 then
+    return 'restage'
+  end
+
+  local has_ended = is_final(status)
+  local is_held = held == '1' and delay_us == 0 and not has_ended
+  local not_before, at = '', now
+  if is_held then
+    at = now + lease_us
+  elseif delay_us > 0 and not has_ended then
+    -- The delay wins over the hold: nothing may be called before it is over.
+    at = now + delay_us
+    not_before = integer(at)
+  end
+
+  local token = is_held and request or ''
+  if is_large then
+    local staged, body_key = KEYS[x], KEYS[x + 1]
+    call('HSET', hash, 't', token, 'c', now_text,
+      's', pack_state(status, string.lower(mode), 1, request, not_before, rest))
+    adopt_body(staged, body_key)
+    if has_ended then
+      call('PEXPIRE', body_key, retention_ms)
+    end
+    x = x + 2
+  else
+    call('HSET', hash, 't', token, 'c', now_text,
+      's', pack_state(status, mode, 1, request, not_before, rest), 'b', body)
+  end
+  if has_ended then
+    local ended = KEYS[x]
+    keep_ended(hash, ended, gid, retention_ms)
+  else
+    call('ZADD', due, integer(at), gid)
+  end
+  return { 'created', now_text, is_held and 1 or 0 }
+end
+
+local function submit(k, a)
+  local hash, due = KEYS[k], KEYS[k + 1]
+  local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local held, delay, lease_us, override = ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]
+
+  local packed = call('HGET', hash, 's')
+  if not packed then
+    return create(k, a)
+  end
+  local status, stored_mode, n, last_request, written_at, not_before, rest = unpack_state(packed)
+  if last_request == request then
+    return own_repeat(hash, n, request)
+  end
+  if (status == 'P' or status == 'S') and string.upper(stored_mode) ~= mode then
+    return { 'other_mode', string.upper(stored_mode) }
+  end
+  if status == 'P' then
+    return promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
+  end
+  if last_request == '' and (status == 'S' or status == 'C') then
+    -- A back-check promoted it: this is the client's first submit, and must not be told of a conflict.
+    call('HSET', hash, 's', status .. stored_mode .. n .. ';' .. request .. ';' .. written_at .. ';'
+      .. not_before .. ';' .. rest)
+    return 'not_held'
+  end
+  if status == 'S' then
+    if call('HGET', hash, 't') == '' and (not_before == '' or tonumber(not_before) <= now) then
+      call('ZADD', due, now_text, gid)
+    end
+    return 'not_held'
+  end
+  return { 'conflict', status }
+end
+
+return each_item(2, 1, 12, submit)

@@ -1,0 +1,47 @@
+#!lua flags=allow-oom
+-- take: the second step of a claim: takes what the first step (claim_due) put off.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:g:<gid>  the transaction, hash
+--   [2] tandem:{TAG}:due      due times of its shard, sorted set
+-- ARGV, for each item:
+--   [1] gid
+--   [2] score that the first step set, in µs
+--   [3] token of the hold
+--
+-- Returns now in µs, then for each item one of
+--   { taken, created at, state, body, override, reason }
+--                     body is absent when it is in a key of its own
+--   refused           somebody else was faster, or it has ended
+--   missing           there is no such transaction; its due entry stays
+--   { error, text }   nothing was written
+--
+-- One script: the score still being the first step's shows that nobody got the hold in between.
+
+local function take(k, a)
+  local hash, due = KEYS[k], KEYS[k + 1]
+  local gid, score, token = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+
+  local stored = call('HMGET', hash, 't', 's', 'w')
+  if not stored[2] then
+    return 'missing'
+  end
+  local status, mode, n, request, _, not_before, rest = unpack_state(stored[2])
+  if is_final(status) then
+    return 'refused'
+  end
+  if stored[1] ~= token then
+    local present = call('ZSCORE', due, gid)
+    if not present or tonumber(present) ~= tonumber(score) then
+      return 'refused'
+    end
+    call('HSET', hash, 't', token,
+      's', pack_state(status, mode, n + 1, request, not_before, rest))
+    if stored[3] then
+      call('HDEL', hash, 'w')
+    end
+  end
+  return whole('taken', hash)
+end
+
+return each_item(2, 0, 3, take)

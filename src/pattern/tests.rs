@@ -1,0 +1,170 @@
+//! Each case: what the branches answer in turn, then the calls that were made and how it ended.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::*;
+use crate::model::{Gid, Options, Orders, State, StepUrls};
+
+const T0: Timestamp = Timestamp::from_us(1_000_000_000);
+
+fn global(mode: Mode, status: Status, n_steps: usize, change: impl FnOnce(&mut Spec)) -> Global {
+    let step = |n: usize| StepUrls { action: format!("a{n}"), compensate: format!("c{n}") };
+    let mut spec = Spec {
+        gid: Gid::new("g").unwrap(),
+        mode,
+        protocol: crate::model::Protocol::Http,
+        steps: (1..=n_steps).map(step).collect(),
+        payloads: vec![Bytes::new(); n_steps],
+        query_prepared: "q".to_owned(),
+        options: Options::default(),
+        custom_data: String::new(),
+        concurrent: false,
+        orders: Orders::default(),
+        delay: Duration::ZERO,
+    };
+    change(&mut spec);
+    let rows = spec.row_count();
+    Global { spec: Arc::new(spec), created_at: T0, state: State::new(status, rows) }
+}
+
+/// Plays one round: every URL answers what `answers` says in turn, then success for ever.
+fn play(global: Global, now: Timestamp, answers: &[(&str, &[Outcome])]) -> (String, Step, Global) {
+    let mut left: BTreeMap<String, Vec<Outcome>> = answers
+        .iter()
+        .map(|(url, list)| ((*url).to_owned(), list.iter().rev().cloned().collect()))
+        .collect();
+    let (mut run, mut calls) = (Run::new(global, Policy::default()), Vec::new());
+    loop {
+        match run.next(now) {
+            Step::Call(targets) => {
+                for target in targets {
+                    let url = run.describe(target).unwrap().url.to_owned();
+                    let outcome = left.get_mut(&url).and_then(Vec::pop);
+                    calls.push(url);
+                    run.answer(target, outcome.unwrap_or(Outcome::Success), now);
+                }
+            }
+            Step::Await => panic!("awaits with every call answered"),
+            end @ (Step::Rest(_) | Step::Finish) => {
+                return (calls.join(" "), end, run.global().clone());
+            }
+        }
+    }
+}
+
+fn failure() -> Outcome {
+    Outcome::Failure("no FAILURE".to_owned())
+}
+
+fn error() -> Outcome {
+    Outcome::Unknown("500".to_owned())
+}
+
+#[test]
+fn a_saga_whose_steps_all_succeed_calls_each_once_in_order() {
+    let (calls, end, after) = play(global(Mode::Saga, Status::Submitted, 3, |_| ()), T0, &[]);
+    assert_eq!((calls.as_str(), end), ("a1 a2 a3", Step::Finish));
+    assert_eq!(after.state.status, Status::Succeed);
+}
+
+#[test]
+fn a_refusal_undoes_in_reverse_from_the_refused_step_and_leaves_later_ones_alone() {
+    let saga = global(Mode::Saga, Status::Submitted, 3, |_| ());
+    let (calls, end, after) = play(saga, T0, &[("a2", &[failure()])]);
+    assert_eq!((calls.as_str(), end), ("a1 a2 c2 c1", Step::Finish));
+    assert_eq!(after.state.status, Status::Failed);
+    assert_eq!(after.state.reason.as_deref(), Some("no FAILURE"));
+}
+
+#[test]
+fn an_error_is_no_failure_and_doubles_the_interval_once_a_round() {
+    let saga = global(Mode::Saga, Status::Submitted, 2, |spec| spec.concurrent = true);
+    let (calls, end, after) = play(saga, T0, &[("a1", &[error()]), ("a2", &[error()])]);
+    assert_eq!((calls.as_str(), end), ("a1 a2", Step::Rest(T0.plus(Duration::from_secs(20)))));
+    assert_eq!((after.state.status, after.state.error_rounds), (Status::Submitted, 1));
+}
+
+#[test]
+fn ongoing_keeps_the_interval() {
+    let saga = global(Mode::Saga, Status::Submitted, 1, |_| ());
+    let (_, end, after) = play(saga, T0, &[("a1", &[Outcome::Ongoing])]);
+    assert_eq!(end, Step::Rest(T0.plus(Duration::from_secs(10))));
+    assert_eq!(after.state.error_rounds, 0);
+}
+
+#[test]
+fn the_retry_limit_admits_so_many_extra_calls_and_then_undoes() {
+    let saga = global(Mode::Saga, Status::Submitted, 1, |spec| spec.options.retry_limit = Some(2));
+    let errors = [error(), error(), error()];
+    let (calls, _, after) = play(saga, T0, &[("a1", &errors)]);
+    assert_eq!(calls, "a1 a1 a1 c1");
+    assert_eq!(
+        after.state.reason.as_deref(),
+        Some("RetryCount is greater than RetryLimit, RetryLimit: 2")
+    );
+}
+
+#[test]
+fn a_saga_past_its_timeout_is_undone_without_another_action() {
+    let mut saga = global(Mode::Saga, Status::Submitted, 2, |spec| {
+        spec.options.timeout_to_fail = Some(Duration::from_secs(3));
+    });
+    saga.state.rows[1].progress = Progress::MayHaveRun;
+    let (calls, _, after) = play(saga, T0.plus(Duration::from_secs(3)), &[]);
+    assert_eq!((calls.as_str(), after.state.status), ("c1", Status::Failed));
+    assert_eq!(after.state.reason.as_deref(), Some("Timeout after 3 seconds"));
+}
+
+#[test]
+fn orders_hold_forwards_and_backwards() {
+    let saga = global(Mode::Saga, Status::Submitted, 3, |spec| {
+        spec.concurrent = true;
+        spec.orders = Orders::new(vec![vec![], vec![], vec![0, 1]]);
+    });
+    let (calls, _, _) = play(saga, T0, &[("a3", &[failure()])]);
+    assert_eq!(calls, "a1 a2 a3 c3 c1 c2");
+}
+
+#[test]
+fn empty_urls_end_without_a_call() {
+    let saga = global(Mode::Saga, Status::Submitted, 2, |spec| {
+        spec.steps = vec![StepUrls::default(); 2];
+    });
+    assert_eq!(play(saga, T0, &[]).0, "");
+}
+
+#[test]
+fn a_message_retries_a_refusal_and_never_fails() {
+    let message = global(Mode::Message, Status::Submitted, 2, |_| ());
+    let (calls, end, after) = play(message, T0, &[("a1", &[failure()])]);
+    assert_eq!((calls.as_str(), end), ("a1", Step::Rest(T0.plus(Duration::from_secs(20)))));
+    assert_eq!(after.state.status, Status::Submitted);
+}
+
+#[test]
+fn a_prepared_message_is_asked_only_at_its_timeout() {
+    let message = || global(Mode::Message, Status::Prepared, 1, |_| ());
+    let times_out_at = T0.plus(Duration::from_secs(35));
+    assert_eq!(play(message(), T0, &[]).1, Step::Rest(times_out_at));
+    assert_eq!(play(message(), times_out_at, &[]).0, "q a1");
+    let (calls, _, after) = play(message(), times_out_at, &[("q", &[failure()])]);
+    assert_eq!((calls.as_str(), after.state.status), ("q", Status::Failed));
+}
+
+#[test]
+fn a_delayed_message_is_never_early() {
+    let mut message = global(Mode::Message, Status::Submitted, 1, |_| ());
+    let not_before = T0.plus(Duration::from_secs(3));
+    message.state.not_before = Some(not_before);
+    assert_eq!(play(message.clone(), T0, &[]).1, Step::Rest(not_before));
+    assert_eq!(play(message, not_before, &[]).0, "a1");
+}
+
+#[test]
+fn an_action_is_marked_before_it_is_called_and_the_mark_is_a_gate() {
+    let mut run = Run::new(global(Mode::Saga, Status::Submitted, 2, |_| ()), Policy::default());
+    assert_eq!(run.next(T0), Step::Call(vec![Target::Row(1)]));
+    assert_eq!(run.global().state.rows[1].progress, Progress::MayHaveRun);
+    assert_eq!((run.gate(), run.version()), (1, 1));
+    assert_eq!(run.next(T0), Step::Await);
+}
