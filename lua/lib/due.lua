@@ -1,5 +1,6 @@
 -- Writes the score of whoever gets or loses a hold: another one than before, so that no second step
--- of a claim that is still under way finds the score that its first step set.
+-- of a claim that is still under way finds the score that its first step set. To be called before
+-- the hash is written: it is the write that fails when the key is not a sorted set.
 local function put_due_anew(due, gid, at)
   local present = call('ZSCORE', due, gid)
   if present and tonumber(present) == at then

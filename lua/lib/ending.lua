@@ -5,9 +5,13 @@
 -- expiry starts with its first one: so it lives this much longer than the transactions.
 local LIST_MARGIN_MS = 180000
 
-local function keep_ended(hash, ended, gid, retention_ms)
-  call('PEXPIRE', hash, retention_ms)
-  if call('RPUSH', ended, gid) == 1 then
+-- The only writes of an end that can fail, by a key of another type; so they come before all others,
+-- and the list is looked at before the due entry goes. The fault leaves all as it was.
+local function leave_due(due, ended, gid, retention_ms)
+  local n_ended = call('LLEN', ended)
+  call('ZREM', due, gid)
+  call('RPUSH', ended, gid)
+  if n_ended == 0 then
     call('PEXPIRE', ended, integer(retention_ms + LIST_MARGIN_MS))
   end
 end

@@ -24,6 +24,7 @@ local function promote_prepared(hash, due, gid, request, held, delay, lease_us, 
     at = now + delay_us
     not_before = integer(at)
   end
+  put_due_anew(due, gid, at)
   call('HSET', hash, 't', is_held and request or '',
     's', pack_state('S', mode, n + 1, request, not_before, rest))
   if override ~= '' then
@@ -32,6 +33,5 @@ local function promote_prepared(hash, due, gid, request, held, delay, lease_us, 
   if stored[3] then
     call('HDEL', hash, 'w')
   end
-  put_due_anew(due, gid, at)
   return is_held and whole('held', hash) or 'not_held'
 end

@@ -3,6 +3,7 @@ local function stop(keys, gid, request, reason, retention_ms)
   local hash, body, due, ended = keys.hash, keys.body, keys.due, keys.ended
   local stored = call('HMGET', hash, 's', 'w')
   local _, mode, n, _, _, not_before, rest = unpack_state(stored[1])
+  leave_due(due, ended, gid, retention_ms)
   call('HSET', hash, 't', request,
     's', pack_state('F', mode, n + 1, request, not_before, rest))
   if reason ~= '' then
@@ -11,8 +12,7 @@ local function stop(keys, gid, request, reason, retention_ms)
   if stored[2] then
     call('HDEL', hash, 'w')
   end
-  call('ZREM', due, gid)
+  call('PEXPIRE', hash, retention_ms)
   call('PEXPIRE', body, retention_ms)
-  keep_ended(hash, ended, gid, retention_ms)
   return 'done'
 end

@@ -21,7 +21,7 @@
 --
 -- One script, since a submit and a back-check may decide the same message at the same time.
 
-local retention_ms = ARGV[1]
+local retention_ms = integer(ARGV[1])
 
 local function abort(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]

@@ -28,7 +28,7 @@
 -- One script: what ends is no longer due, expires and is listed in one change, so that neither an
 -- entry of an ended one nor an ended one that never expires is left.
 
-local retention_ms = ARGV[1]
+local retention_ms = integer(ARGV[1])
 
 local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
@@ -40,16 +40,16 @@ local function finish(k, a)
     return verdict
   end
   local is_large = mode == string.lower(mode)
-  if is_large and x == 0 then
+  local body = KEYS[x]
+  if is_large and not body then
     return 'with_body'
   end
+  leave_due(due, ended, gid, retention_ms)
   write_record(hash, stored, a, mode, request, not_before, token)
-  call('ZREM', due, gid)
+  call('PEXPIRE', hash, retention_ms)
   if is_large then
-    local body = KEYS[x]
     call('PEXPIRE', body, retention_ms)
   end
-  keep_ended(hash, ended, gid, retention_ms)
   return 'written'
 end
 

@@ -21,7 +21,7 @@
 --
 -- One script: it takes the hold away in the same change, so that its holder's next write is refused.
 
-local retention_ms = ARGV[1]
+local retention_ms = integer(ARGV[1])
 
 local function force_stop(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]

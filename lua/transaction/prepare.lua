@@ -28,7 +28,7 @@
 
 local function prepare(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, request, mode, delay = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  local gid, request, mode, delay_us = ARGV[a], ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3])
   local timeout_us, rest, body = ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]
   local x = tonumber(ARGV[a + 7])
 
@@ -41,22 +41,25 @@ local function prepare(k, a)
     return { 'conflict', status }
   end
 
+  local staged, body_key = KEYS[x], KEYS[x + 1]
+  if x > 0 and call('EXISTS', staged) == 0 then
+    return 'restage'
+  end
+
+  local fields = {}
+  if delay_us > 0 then
+    fields = { 'd', integer(delay_us) }
+  end
+  -- The one write that can fail, by a key of another type, comes first.
+  call('ZADD', due, integer(now + timeout_us), gid)
   if x > 0 then
-    local staged, body_key = KEYS[x], KEYS[x + 1]
-    if call('EXISTS', staged) == 0 then
-      return 'restage'
-    end
     call('HSET', hash, 't', '', 'c', now_text,
-      's', pack_state('P', string.lower(mode), 1, request, '', rest))
+      's', pack_state('P', string.lower(mode), 1, request, '', rest), unpack(fields))
     adopt_body(staged, body_key)
   else
     call('HSET', hash, 't', '', 'c', now_text,
-      's', pack_state('P', mode, 1, request, '', rest), 'b', body)
+      's', pack_state('P', mode, 1, request, '', rest), 'b', body, unpack(fields))
   end
-  if delay ~= '0' then
-    call('HSET', hash, 'd', delay)
-  end
-  call('ZADD', due, integer(now + timeout_us), gid)
   return 'ok'
 end
 

@@ -24,7 +24,8 @@ local function query(k, a)
     return 'missing'
   end
   found[7] = call('HGET', hash, 't')
-  found[8] = call('ZSCORE', due, gid)
+  local score = call('ZSCORE', due, gid)
+  found[8] = score and integer(score)
   return found
 end
 

@@ -30,12 +30,12 @@ local function rest(k, a)
   if verdict then
     return verdict
   end
-  write_record(hash, stored, a, mode, request, not_before, '')
   local is_woken = stored[4]
+  put_due_anew(due, gid, is_woken and now or due_at)
+  write_record(hash, stored, a, mode, request, not_before, '')
   if is_woken then
     call('HDEL', hash, 'w')
   end
-  put_due_anew(due, gid, is_woken and now or due_at)
   return 'written'
 end
 

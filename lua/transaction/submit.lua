@@ -37,7 +37,7 @@
 -- One script, since two nodes may be asked to submit the same gid at once, and since what is stored
 -- as held must be due at the end of the lease. Refused when Redis is full; promote is not.
 
-local retention_ms = ARGV[1]
+local retention_ms = integer(ARGV[1])
 
 local function create(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
@@ -60,6 +60,13 @@ local function create(k, a)
     not_before = integer(at)
   end
 
+  -- The one write that can fail, by a key of another type, comes first.
+  if has_ended then
+    local ended = KEYS[is_large and x + 2 or x]
+    leave_due(due, ended, gid, retention_ms)
+  else
+    call('ZADD', due, integer(at), gid)
+  end
   local token = is_held and request or ''
   if is_large then
     local staged, body_key = KEYS[x], KEYS[x + 1]
@@ -69,16 +76,12 @@ local function create(k, a)
     if has_ended then
       call('PEXPIRE', body_key, retention_ms)
     end
-    x = x + 2
   else
     call('HSET', hash, 't', token, 'c', now_text,
       's', pack_state(status, mode, 1, request, not_before, rest), 'b', body)
   end
   if has_ended then
-    local ended = KEYS[x]
-    keep_ended(hash, ended, gid, retention_ms)
-  else
-    call('ZADD', due, integer(at), gid)
+    call('PEXPIRE', hash, retention_ms)
   end
   return { 'created', now_text, is_held and 1 or 0 }
 end
@@ -102,8 +105,9 @@ local function submit(k, a)
   if status == 'P' then
     return promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
   end
-  if last_request == '' and (status == 'S' or status == 'C') then
-    -- A back-check promoted it: this is the client's first submit, and must not be told of a conflict.
+  if last_request == '' and (status == 'S' or status == 'C') and string.upper(stored_mode) == mode then
+    -- A back-check promoted it: this is the client's first submit, and must not be told of a
+    -- conflict.
     call('HSET', hash, 's', status .. stored_mode .. n .. ';' .. request .. ';' .. written_at .. ';'
       .. not_before .. ';' .. rest)
     return 'not_held'

@@ -11,6 +11,7 @@ mod differential;
 mod local_redis;
 mod processes;
 mod schedules;
+mod scripts;
 mod simulation;
 mod store;
 mod support;

@@ -63,7 +63,7 @@ impl Tables {
         if status == Status::Prepared {
             return self.promote_prepared(item, now);
         }
-        let is_message = entry.spec.mode == Mode::Message;
+        let is_message = [entry.spec.mode, item.spec.mode] == [Mode::Message; 2];
         if is_message
             && entry.request.is_none()
             && matches!(status, Status::Submitted | Status::Succeed)

@@ -23,6 +23,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Starts the server anew at each line of its input; at the end of its input stops it and removes its
 /// directory, which is `$1`; the rest is the server's command line.
 const KEEPER: &str = r#"
+exec 2>&1
 dir=$1; shift
 "$@" & pid=$!
 while read -r _; do wait "$pid" 2>/dev/null; "$@" & pid=$!; done

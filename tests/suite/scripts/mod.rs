@@ -1,0 +1,17 @@
+//! Each script on a real Redis: the rows of its transition table as tests, repeats, batches with a
+//! fault in the middle, a full Redis; and the rules that all of `lua/` keeps.
+
+mod batches;
+mod calls;
+mod claims;
+mod endings;
+mod memory;
+mod prepare;
+mod promote;
+mod queries;
+mod records;
+mod resets;
+mod rig;
+mod stops;
+mod submit;
+mod transaction;
