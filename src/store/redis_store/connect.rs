@@ -69,6 +69,9 @@ pub enum ConnectError {
     /// It is a node of a Cluster, which this version cannot use.
     #[error("Redis runs as a Cluster, which is not supported: name a single Redis")]
     Cluster,
+    /// The prefix would hide the part of a key by which a Cluster places it.
+    #[error("key_prefix is {0:?}, it must not be empty nor have braces in it")]
+    BadPrefix(String),
     /// The number of shards is out of bounds.
     #[error("shards is {0}, it must be 1 to {SHARDS_MAX}")]
     ShardsOutOfBounds(usize),
@@ -104,6 +107,9 @@ impl RedisStore {
     ) -> Result<Self, ConnectError> {
         if !(1..=SHARDS_MAX).contains(&settings.shards) {
             return Err(ConnectError::ShardsOutOfBounds(settings.shards));
+        }
+        if settings.key_prefix.is_empty() || settings.key_prefix.contains(['{', '}']) {
+            return Err(ConnectError::BadPrefix(settings.key_prefix));
         }
         let bad_url = |error: redis::RedisError| ConnectError::BadUrl(error.to_string());
         let client = client(url).map_err(bad_url)?;

@@ -67,6 +67,14 @@ async fn the_number_of_shards_is_fixed_by_the_first_start() {
 }
 
 #[tokio::test]
+async fn a_prefix_must_not_hide_the_shards_tag() {
+    for prefix in ["", "a{b}", "}"] {
+        let error = connect(redis_url(), settings(prefix)).await.unwrap_err();
+        assert_eq!(error, ConnectError::BadPrefix(prefix.to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_is_refused() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     assert_eq!(connect(&server.url(), settings("x")).await, Err(ConnectError::Cluster));

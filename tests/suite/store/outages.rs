@@ -1,6 +1,6 @@
 //! Redis away: killed, restarted, or silent. Each has a server of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rustix::process::{Pid, Signal, kill_process};
@@ -8,6 +8,7 @@ use tandem::{
     model::Mode,
     store::{Store, StoreError, Submitted},
 };
+use tokio::time::Instant;
 
 use crate::support::{
     redis::RedisServer,
@@ -47,6 +48,26 @@ async fn submit_one(it: &TestStore) -> (Result<Submitted, StoreError>, Duration)
 async fn works(it: &TestStore) {
     let (reply, took) = submit_one(it).await;
     assert!(matches!(reply, Ok(Submitted::Created { held: true, .. })), "{reply:?} after {took:?}");
+    // Its body has a key and connections of its own.
+    let token = it.token();
+    let mut large = submit(spec(token.as_str(), Mode::Saga, 1), token, false);
+    large.body = [&large.body[..], &[b' '; 5_000]].concat().into();
+    it.queue(large.clone()).await;
+    let stored = it.store.query(&large.spec.gid).await.unwrap().expect("it is stored");
+    assert_eq!(stored.global.spec, large.spec);
+}
+
+/// Both are given up in time: with a large body, and without.
+async fn is_given_up(it: &TestStore) {
+    let (reply, took) = submit_one(it).await;
+    assert!(reply.as_ref().is_err_and(StoreError::is_passing), "{reply:?}");
+    assert!(took < TIMEOUT + SLACK, "{took:?}");
+    let mut large = submit(spec("large", Mode::Saga, 1), it.token(), false);
+    large.body = vec![b' '; 5_000].into();
+    let started = Instant::now();
+    let reply = it.store.submit(large).await;
+    assert!(matches!(reply, Err(StoreError::Unreachable(_))), "it was not sent: {reply:?}");
+    assert!(started.elapsed() < TIMEOUT + SLACK, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -56,9 +77,7 @@ async fn a_restarted_redis_is_used_at_once() {
     works(&it).await;
     let _ = signal(&it, Signal::KILL);
     for _ in 0..3 {
-        let (reply, took) = submit_one(&it).await;
-        assert!(reply.as_ref().is_err_and(StoreError::is_passing), "{reply:?}");
-        assert!(took < TIMEOUT + SLACK, "{took:?}");
+        is_given_up(&it).await;
     }
     let (reply, _) = submit_one(&it).await;
     assert!(matches!(reply, Err(StoreError::Unreachable(_))), "nobody is there: {reply:?}");
@@ -100,6 +119,7 @@ async fn a_silent_redis_is_given_up_in_time_and_used_again_at_once() {
         assert!(reply.as_ref().is_err_and(StoreError::is_passing), "{reply:?}");
         assert!(took < TIMEOUT + SLACK, "{took:?}: {reply:?}");
     }
+    is_given_up(&it).await;
     assert!(it.store.ping().await.is_err());
     go_on();
     works(&it).await;
