@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rustix::process::{Pid, Signal, kill_process};
 use tandem::{
     model::Mode,
     store::{Store, StoreError, Submitted},
@@ -25,15 +24,6 @@ const SLACK: Duration = Duration::from_millis(400);
 
 async fn store(server: &RedisServer) -> TestStore {
     TestStore::with(&server.url(), |settings| settings.redis_timeout = TIMEOUT).await
-}
-
-fn signal(it: &TestStore, signal: Signal) -> impl FnOnce() {
-    let info: String = redis::cmd("INFO").arg("server").query(&mut it.redis()).unwrap();
-    let mut lines = info.lines();
-    let pid = lines.find_map(|line| line.strip_prefix("process_id:")).unwrap();
-    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
-    move || kill_process(pid, Signal::CONT).unwrap()
 }
 
 /// Submits a new one; answers how long it took, too.
@@ -72,10 +62,10 @@ async fn is_given_up(it: &TestStore) {
 
 #[tokio::test]
 async fn a_restarted_redis_is_used_at_once() {
-    let server = RedisServer::start(&[]);
+    let mut server = RedisServer::start(&[]);
     let it = store(&server).await;
     works(&it).await;
-    let _ = signal(&it, Signal::KILL);
+    server.kill();
     for _ in 0..3 {
         is_given_up(&it).await;
     }
@@ -83,8 +73,7 @@ async fn a_restarted_redis_is_used_at_once() {
     assert!(matches!(reply, Err(StoreError::Unreachable(_))), "nobody is there: {reply:?}");
     assert!(it.store.ping().await.is_err());
 
-    let socket = server.url().replace("redis+unix://", "");
-    let _again = RedisServer::start(&["--unixsocket", &socket]);
+    server.start_again();
     // It has forgotten the scripts, too.
     works(&it).await;
     it.store.ping().await.unwrap();
@@ -109,7 +98,7 @@ async fn a_silent_redis_is_given_up_in_time_and_used_again_at_once() {
     let server = RedisServer::start(&[]);
     let it = store(&server).await;
     works(&it).await;
-    let go_on = signal(&it, Signal::STOP);
+    server.pause();
     // Late ones wait behind the first: each is answered in its own time all the same.
     let calls = (0..6).map(async |number| {
         tokio::time::sleep(TIMEOUT / 5 * number).await;
@@ -121,7 +110,7 @@ async fn a_silent_redis_is_given_up_in_time_and_used_again_at_once() {
     }
     is_given_up(&it).await;
     assert!(it.store.ping().await.is_err());
-    go_on();
+    server.go_on();
     works(&it).await;
     it.store.ping().await.unwrap();
 }
@@ -131,12 +120,12 @@ async fn what_a_silent_redis_was_told_may_have_happened() {
     let server = RedisServer::start(&[]);
     let it = store(&server).await;
     works(&it).await;
-    let go_on = signal(&it, Signal::STOP);
+    server.pause();
     let token = it.token();
     let item = submit(spec("maybe", Mode::Saga, 1), token, true);
     let error = it.store.submit(item.clone()).await.unwrap_err();
     assert!(error.maybe_done(), "{error:?}");
-    go_on();
+    server.go_on();
     // The node's own repeat is answered as the first copy is, whichever of them comes first.
     let reply = it.store.submit(item).await.unwrap();
     assert!(matches!(reply, Submitted::Created { held: true, .. }), "{reply:?}");
