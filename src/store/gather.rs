@@ -106,16 +106,17 @@ impl Caller {
         }
     }
 
-    /// Takes the next call's items. Those for which it is too late were never sent, and are told so.
+    /// Takes the next call's items. Those for which it is too late are not sent, and told so: their
+    /// call would be given up for all when their time is over, which is too soon for a good answer.
     fn next_batch(&self, waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-        let now = self.shared.clock.monotonic();
+        let too_late = self.shared.clock.monotonic() + self.shared.try_timeout / 8;
         let mut batch = Vec::with_capacity(waiting.len());
         let mut n_bytes = 0;
         while let Some(next) = waiting.pop_front() {
             if next.answer.is_closed() {
                 continue;
             }
-            if next.deadline <= now {
+            if next.deadline <= too_late {
                 let text = "earlier calls were not answered in time".to_owned();
                 let _ = next.answer.send(Err(StoreError::Unreachable(text)));
                 continue;
@@ -172,13 +173,16 @@ impl Caller {
         let hash = self.script.script().get_hash();
         let command = evalsha(hash, self.head.as_deref(), items);
         let started = self.shared.clock.monotonic();
-        let bound = deadline.saturating_sub(started).min(self.shared.try_timeout);
-        let mut sent = self.line.send(&command, bound).await;
+        let bound = || {
+            let left = deadline.saturating_sub(self.shared.clock.monotonic());
+            left.min(self.shared.try_timeout)
+        };
+        let mut sent = self.line.send(&command, bound()).await;
         if let Err(Failure::NoScript) = sent {
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(self.script.source());
-            sent = match self.line.send(&load, self.shared.try_timeout).await {
-                Ok(_) => self.line.send(&command, bound).await,
+            sent = match self.line.send(&load, bound()).await {
+                Ok(_) => self.line.send(&command, bound()).await,
                 // Loading has no effect that could be unknown.
                 Err(Failure::NoAnswer(text)) => Err(Failure::NotDone(text)),
                 Err(failure) => Err(failure),

@@ -69,6 +69,9 @@ pub enum ConnectError {
     /// It is a node of a Cluster, which this version cannot use.
     #[error("Redis runs as a Cluster, which is not supported: name a single Redis")]
     Cluster,
+    /// The prefix would hide the part of a key by which a Cluster places it.
+    #[error("key_prefix is {0:?}, it must not be empty nor have braces in it")]
+    BadPrefix(String),
     /// The number of shards is out of bounds.
     #[error("shards is {0}, it must be 1 to {SHARDS_MAX}")]
     ShardsOutOfBounds(usize),
@@ -104,6 +107,9 @@ impl RedisStore {
     ) -> Result<Self, ConnectError> {
         if !(1..=SHARDS_MAX).contains(&settings.shards) {
             return Err(ConnectError::ShardsOutOfBounds(settings.shards));
+        }
+        if settings.key_prefix.is_empty() || settings.key_prefix.contains(['{', '}']) {
+            return Err(ConnectError::BadPrefix(settings.key_prefix));
         }
         let bad_url = |error: redis::RedisError| ConnectError::BadUrl(error.to_string());
         let client = client(url).map_err(bad_url)?;
@@ -174,26 +180,7 @@ struct Start<'a> {
 impl Start<'_> {
     async fn check_server(&self) -> Result<(), ConnectError> {
         let info: String = self.ask(&redis::cmd("INFO")).await?;
-        let field = |name: &str| {
-            let mut lines = info.lines();
-            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-        };
-        let version = field("redis_version").unwrap_or("unknown");
-        let major = version.split('.').next().and_then(|major| major.parse().ok());
-        if major.is_none_or(|major: u64| major < VERSION_MIN) {
-            return Err(ConnectError::Version(version.to_owned()));
-        }
-        if field("redis_mode") == Some("cluster") {
-            return Err(ConnectError::Cluster);
-        }
-        if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction") {
-            tracing::warn!(
-                maxmemory_policy = policy,
-                "Redis may drop stored transactions when it is full: set maxmemory-policy to \
-                 noeviction"
-            );
-        }
-        Ok(())
+        check_info(&info)
     }
 
     /// The first one to start fixes the number of shards.
@@ -239,5 +226,43 @@ impl Start<'_> {
                 Failure::Refused(text) => ConnectError::Refused(text),
             })?;
         from_redis_value(answer).map_err(|error| ConnectError::Refused(error.to_string()))
+    }
+}
+
+/// Looks at what Redis says of itself (`INFO`).
+fn check_info(info: &str) -> Result<(), ConnectError> {
+    let field = |name: &str| {
+        let mut lines = info.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    let version = field("redis_version").unwrap_or("unknown");
+    let major = version.split('.').next().and_then(|major| major.parse().ok());
+    if major.is_none_or(|major: u64| major < VERSION_MIN) {
+        return Err(ConnectError::Version(version.to_owned()));
+    }
+    if field("redis_mode") == Some("cluster") {
+        return Err(ConnectError::Cluster);
+    }
+    if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction") {
+        tracing::warn!(
+            maxmemory_policy = policy,
+            "Redis may drop stored transactions when it is full: set maxmemory-policy to noeviction"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_that_cannot_run_the_scripts_is_refused() {
+        let check = |version: &str| check_info(&format!("# Server\r\nredis_version:{version}\r\n"));
+        assert_eq!(check("7.0.0"), Ok(()));
+        assert_eq!(check("10.2"), Ok(()));
+        assert_eq!(check("6.2.14"), Err(ConnectError::Version("6.2.14".to_owned())));
+        assert_eq!(check("x"), Err(ConnectError::Version("x".to_owned())));
+        assert_eq!(check_info(""), Err(ConnectError::Version("unknown".to_owned())));
     }
 }

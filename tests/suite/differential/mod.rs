@@ -7,16 +7,27 @@ mod side;
 use std::sync::Arc;
 
 use calls::{Call, GIDS, TOKENS, sequence};
+use futures_util::future::join_all;
 use side::Side;
 use tandem::{
+    clock::Clock,
     model::{Gid, Timestamp, Token, Tokens},
-    store::Store,
+    store::{RedisStore, Store},
 };
 
-use crate::support::{model_store::ModelStore, rng::Rng, time::ManualTime};
+use crate::{
+    store::TestStore,
+    support::{model_store::ModelStore, redis::redis_url, rng::Rng, time::ManualTime},
+};
 
 /// Calls of one sequence.
 const LENGTH: usize = 60;
+
+/// Sequences that a run plays; some seconds of them.
+const SEQUENCES: usize = 200;
+
+/// How many of them at the same time.
+const LANES: usize = 8;
 
 /// Where two stores first answered otherwise.
 struct Difference {
@@ -28,6 +39,13 @@ fn model(now: Timestamp, name: &str, tokens: &[Token]) -> Side<ModelStore> {
     let time = Arc::new(ManualTime::starting_at(now));
     let store = ModelStore::new(Arc::clone(&time), 2);
     Side::new(store, move || time.now(), gids(name), tokens.to_vec())
+}
+
+/// One on a real Redis, with keys of its own: some calls are of all that is stored.
+async fn real(name: &str, tokens: &[Token]) -> Side<RedisStore> {
+    let TestStore { store, clock, .. } =
+        TestStore::with(redis_url(), |settings| settings.shards = 2).await;
+    Side::new(store, move || clock.redis_now(), gids(name), tokens.to_vec())
 }
 
 fn gids(name: &str) -> Vec<Gid> {
@@ -60,21 +78,21 @@ async fn compare(
 /// differ. `sides` makes both anew for the transactions of a name.
 async fn check<A: Store, B: Store>(
     seed: u64,
-    sides: impl Fn(&str, &[Token]) -> (Side<A>, Side<B>),
+    sides: impl AsyncFn(&str, &[Token]) -> (Side<A>, Side<B>),
 ) {
     let run = seed.to_string();
-    let start = |number: usize| {
+    let start = async |number: usize| {
         let name = format!("{run}-{number}");
-        sides(&name, &tokens(&name))
+        sides(&name, &tokens(&name)).await
     };
     let mut calls = sequence(&mut Rng::of(seed, &["calls"]), LENGTH);
-    let Some(mut difference) = compare(&calls, start(0)).await else { return };
+    let Some(mut difference) = compare(&calls, start(0).await).await else { return };
     calls.truncate(difference.at + 1);
     // From the back, so that what a call needs is tried after the call itself.
     for at in (0..calls.len()).rev() {
         let mut fewer = calls.clone();
         fewer.remove(at);
-        if let Some(found) = compare(&fewer, start(at + 1)).await {
+        if let Some(found) = compare(&fewer, start(at + 1).await).await {
             fewer.truncate(found.at + 1);
             (calls, difference) = (fewer, found);
         }
@@ -127,6 +145,21 @@ async fn a_sequence_gets_somewhere() {
 async fn two_models_answer_alike() {
     let now = Timestamp::from_us(1_800_000_000_000_000);
     for seed in 0..20 {
-        check(seed, |name, tokens| (model(now, name, tokens), model(now, name, tokens))).await;
+        check(seed, async |name, tokens| (model(now, name, tokens), model(now, name, tokens)))
+            .await;
     }
+}
+
+#[tokio::test]
+async fn redis_answers_as_the_model_does() {
+    let now = Timestamp::from_us(1_800_000_000_000_000);
+    let sides =
+        async |name: &str, tokens: &[Token]| (model(now, name, tokens), real(name, tokens).await);
+    // Some at the same time, so that the one waits for Redis while the other computes.
+    let lanes = (0..LANES).map(async |lane| {
+        for seed in (lane..SEQUENCES).step_by(LANES) {
+            check(seed as u64, sides).await;
+        }
+    });
+    join_all(lanes).await;
 }

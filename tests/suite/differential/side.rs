@@ -228,7 +228,9 @@ impl<S: Store> Side<S> {
     fn record(&self, gid: &Gid, who: Who, ahead: u64, status: Status) -> Option<Record> {
         let (n, global) = self.seen.get(gid)?;
         let mut state = global.state.clone();
-        state.status = status;
+        // No holder takes a decision back, so no store asks whether it is one.
+        let is_decided = status != Status::Prepared;
+        state.status = if is_decided { status } else { state.status };
         let number = usize::try_from(*n).unwrap_or(0);
         let rows = state.rows.len().max(1);
         if let Some(row) = state.rows.get_mut(number % rows) {

@@ -1,6 +1,12 @@
 //! The store on a real Redis, through the trait that all others know it by.
 
+mod batches;
+mod connecting;
+mod large_bodies;
+mod leftovers;
 mod lifecycle;
+mod outages;
+mod shards;
 
 use std::{sync::Arc, time::Duration};
 

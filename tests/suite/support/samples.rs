@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tandem::{
     model::{Gid, Mode, Options, Orders, Progress, Protocol, Spec, State, Status, StepUrls, Token},
     store::{Durability, Prepare, Record, Submit, Taken},
+    wire::read_request,
 };
 
 /// A lease that no test waits for.
@@ -55,6 +56,7 @@ pub(crate) fn prepare(spec: Spec, token: Token) -> Prepare {
 /// The request that submits `spec`; if `held`, by a node that starts with its first step.
 pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
     let body = body(&spec);
+    let request = read_request(&body).expect("a body made here is good");
     let mut state = State::new(Status::Submitted, spec.row_count());
     if held && let Some(row) = state.rows.get_mut(spec.action_row(0)) {
         row.progress = Progress::MayHaveRun;
@@ -67,7 +69,7 @@ pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
         created_at_estimate: tandem::model::Timestamp::default(),
         held,
         lease: LEASE,
-        override_options: None,
+        override_options: request.overriding(),
         durability: Durability::Memory,
     }
 }
