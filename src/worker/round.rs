@@ -160,7 +160,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     ) -> impl Future<Output = (Target, Result<Outcome, Over>)> + Send + use<'a, S, C, K> {
         let timeout = run.request_timeout();
         async move {
-            if self.clock.monotonic() >= hold.deadline() && !self.renewed(hold).await {
+            if !self.stands(hold).await {
                 return (target, Err(Over));
             }
             let Some(described) = describe(&spec, target) else {
@@ -181,17 +181,19 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         }
     }
 
-    /// Asks until it is certain whether the hold goes on: this node slept, or Redis was away.
-    async fn renewed(&self, hold: &Hold) -> bool {
-        loop {
+    /// Whether nobody else can have claimed it now. Past the deadline (this node slept, or Redis was
+    /// away) it asks until that is certain; the answer may itself come after the new deadline.
+    async fn stands(&self, hold: &Hold) -> bool {
+        while self.clock.monotonic() >= hold.deadline() {
             if self.renew(hold).await {
-                return true;
+                continue;
             }
             if hold.is_over() {
                 return false;
             }
             self.clock.sleep(self.settings.lease / 10).await;
         }
+        true
     }
 
     fn finished(&self, run: &Run) -> RoundEnd {

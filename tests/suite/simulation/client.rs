@@ -178,7 +178,9 @@ impl Client {
         let gid = self.gid().clone();
         let body = self.body(request);
         let creates = matches!(request, Request::Prepare | Request::Submit);
-        let can_exist = creates && self.creating.fetch_add(1, Ordering::Relaxed) > 0 || !creates;
+        if creates {
+            self.creating.fetch_add(1, Ordering::Relaxed);
+        }
         let heard = self
             .cluster
             .request(&self.name, |server| async move {
@@ -202,8 +204,8 @@ impl Client {
             Heard::Nobody => Told::NotDone,
         };
         if told == Told::NotDone && creates {
-            self.creating.fetch_sub(1, Ordering::Relaxed);
-            if !can_exist && self.status().is_some() {
+            let others = self.creating.fetch_sub(1, Ordering::Relaxed) - 1;
+            if others == 0 && self.status().is_some() {
                 self.world.fault(format!("{}: told that nothing was stored", self.name));
             }
         }

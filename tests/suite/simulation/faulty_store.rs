@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     future::pending,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -83,7 +84,7 @@ impl FaultyStore {
         way
     }
 
-    async fn send<T: Send + 'static>(
+    async fn send<T: fmt::Debug + Send + 'static>(
         &self,
         kind: &'static str,
         gid: &str,
@@ -103,6 +104,9 @@ impl FaultyStore {
             return Err(StoreError::Unreachable("simulated".to_owned()));
         }
         let command = Arc::new(command);
+        if !gid.is_empty() {
+            world.trace(|| format!("{} {kind} {gid}: is sent", node.name));
+        }
         if let Some(after) = way.copy_after {
             world.counts.one(Count::LateCopy);
             let (command, world) = (Arc::clone(&command), Arc::clone(world));
@@ -115,6 +119,9 @@ impl FaultyStore {
         }
         let reply = self.execute(&way, command).await;
         node.perhaps_falter(&format!("after {kind}")).await;
+        if !gid.is_empty() {
+            world.trace(|| format!("{} {kind} {gid}: hears {}", node.name, short(&reply)));
+        }
         reply
     }
 
@@ -183,6 +190,12 @@ impl FaultyStore {
         }
         reply.map(|reply| self.node.world.flaw.recorded(reply))
     }
+}
+
+/// The first words of a reply: the trace is long enough.
+fn short(reply: &impl fmt::Debug) -> String {
+    let text = format!("{reply:?}");
+    text[..text.floor_char_boundary(60)].to_owned()
 }
 
 /// What the scripts without `allow-oom` ask first.
