@@ -59,7 +59,10 @@ impl Caller for FaultyCaller {
         if let Some(fault) = fault_of(&world, node, call) {
             world.fault(format!("{} calls {what}: {fault}", node.name));
         }
-        let Some(_guard) = UnderWay::enter(&self.under_way, &what) else {
+        // By another hold than before, it may be called again.
+        let grant = node.grant(call.gid);
+        let key = format!("{what} {:?}", grant.map(|grant| grant.token));
+        let Some(_guard) = UnderWay::enter(&self.under_way, key) else {
             world.fault(format!("{} calls {what} while the same call is under way", node.name));
             return Outcome::Unknown("under way".to_owned());
         };
@@ -106,10 +109,10 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    /// `None` if this node waits for the same call already.
-    fn enter(all: &Arc<Mutex<BTreeSet<String>>>, what: &str) -> Option<Self> {
-        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned());
-        is_new.then(|| Self { all: Arc::clone(all), what: what.to_owned() })
+    /// `None` if this node waits for the same call already, under the same hold.
+    fn enter(all: &Arc<Mutex<BTreeSet<String>>>, what: String) -> Option<Self> {
+        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(what.clone());
+        is_new.then(|| Self { all: Arc::clone(all), what })
     }
 }
 
