@@ -17,7 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct Cluster {
     pub(crate) world: Arc<World>,
     live: Mutex<BTreeMap<u64, Arc<Server>>>,
-    all: Mutex<Vec<Arc<Server>>>,
 }
 
 /// What a client knows of its request.
@@ -34,13 +33,12 @@ pub(crate) enum Heard<T> {
 impl Cluster {
     /// No node yet.
     pub(crate) fn new(world: &Arc<World>) -> Arc<Self> {
-        Arc::new(Self { world: Arc::clone(world), live: Mutex::default(), all: Mutex::default() })
+        Arc::new(Self { world: Arc::clone(world), live: Mutex::default() })
     }
 
     /// Node `number` takes requests.
     pub(crate) fn joined(&self, number: u64, server: &Arc<Server>) {
         self.live().insert(number, Arc::clone(server));
-        self.all().push(Arc::clone(server));
     }
 
     /// Node `number` is dead.
@@ -51,11 +49,6 @@ impl Cluster {
     /// Those that live.
     pub(crate) fn live_ones(&self) -> Vec<Arc<Server>> {
         self.live().values().cloned().collect()
-    }
-
-    /// Every start of every node.
-    pub(crate) fn all_starts(&self) -> Vec<Arc<Server>> {
-        self.all().clone()
     }
 
     /// Has some node do what `handle` does; the request, the answer, the client or the node may get
@@ -135,9 +128,5 @@ impl Cluster {
 
     fn live(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Server>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn all(&self) -> MutexGuard<'_, Vec<Arc<Server>>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

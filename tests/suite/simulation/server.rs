@@ -52,24 +52,14 @@ impl Server {
         Arc::new(Self { node: Arc::clone(node), worker, service: Arc::new(service), metrics })
     }
 
-    /// What its metrics say that must not be so, whether it lives or not.
-    pub(crate) fn faults(&self) -> Vec<String> {
-        self.off(&["tandem_work_panics_total", "tandem_unreadable_transactions_total"])
-    }
-
     /// What its metrics say that must not be so of a node with nothing to do.
     pub(crate) fn leaks(&self) -> Vec<String> {
-        self.off(&["tandem_in_work", "tandem_queue"])
-    }
-
-    /// Those of `names` that are not 0.
-    fn off(&self, names: &[&str]) -> Vec<String> {
         let page = self.metrics.render();
-        let is_off = |line: &&str| {
-            let named = line.split_once(' ').filter(|(name, _)| names.contains(name));
-            named.is_some_and(|(_, value)| value != "0")
+        let is_leak = |line: &&str| {
+            let value = ["tandem_in_work ", "tandem_queue "].map(|name| line.strip_prefix(name));
+            value.into_iter().flatten().any(|value| value != "0")
         };
-        page.lines().filter(is_off).map(|line| format!("{}: {line}", self.node.name)).collect()
+        page.lines().filter(is_leak).map(|line| format!("{}: {line}", self.node.name)).collect()
     }
 }
 
