@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     model::{Gid, Status},
     store::Store,
+    telemetry::metrics::Metrics,
     worker::{Place, RoundEnd},
 };
 
@@ -23,6 +24,22 @@ const LOOK_AFTER_MAX: Duration = Duration::from_millis(500);
 pub(super) struct Wait {
     /// In monotonic time.
     until: Duration,
+}
+
+/// One more in the queue as long as it stands: a client that leaves drops the request at its await.
+struct Counted<'a>(&'a Metrics);
+
+impl<'a> Counted<'a> {
+    fn in_queue(metrics: &'a Metrics) -> Self {
+        metrics.queue.increment(1.0);
+        Self(metrics)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.queue.decrement(1.0);
+    }
 }
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
@@ -57,8 +74,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 self.settings.queue_max
             )));
         };
-        self.metrics.queue.increment(1.0);
-        let placed = tokio::select! {
+        let _counted = Counted::in_queue(&self.metrics);
+        tokio::select! {
             biased;
             place = self.worker.place() => Ok(place),
             () = self.clock.sleep(self.left(wait)) => Err(too_busy(format!(
@@ -66,9 +83,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                  nothing was stored",
                 self.settings.answer_timeout
             ))),
-        };
-        self.metrics.queue.decrement(1.0);
-        placed
+        }
     }
 
     /// The answer when this node's round ends.

@@ -56,14 +56,16 @@ enum Event {
     Revoked,
     Drains,
     Written(Written),
-    Answered(Target, Result<Outcome, Over>),
+    Stands(Result<(), Over>),
+    Answered(Target, Outcome),
 }
 
 impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     /// Drives `held` under `hold` to the end of its round.
     ///
     /// At each turn it asks the pattern what is next, sends what is to be stored (one write at a
-    /// time), lets out the calls whose state is stored, and waits for whatever comes first.
+    /// time), lets out the calls whose state is stored while the hold certainly stands, and waits
+    /// for whatever comes first.
     pub(super) async fn round(&self, hold: &Hold, held: Held) -> RoundEnd {
         let Held { mut run, mut first, mut stored_version, mut n } = held;
         let spec = Arc::clone(&run.global().spec);
@@ -71,6 +73,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         // Named by the pattern, and waiting until the state that they follow from is stored.
         let mut to_call: Vec<Target> = Vec::new();
         let mut write = pin!(Fuse::terminated());
+        let mut standing = pin!(Fuse::terminated());
         let mut writing: Option<Writing> = None;
         let mut ending = Ending::None;
         loop {
@@ -93,13 +96,16 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 writing = Some(Writing { version: run.version(), ending });
                 write.set(self.write(self.record(hold, &run, n), ending).fuse());
             }
-            if stored_version >= run.gate() {
+            let may_call = stored_version >= run.gate() && !to_call.is_empty();
+            if may_call && self.clock.monotonic() < hold.deadline() {
                 for target in to_call.drain(..) {
                     run.begun(target);
-                    calls.push(self.call(hold, Arc::clone(&spec), &run, target));
+                    calls.push(self.call(Arc::clone(&spec), &run, target));
                 }
+            } else if may_call && standing.is_terminated() {
+                standing.set(self.stands(hold).fuse());
             }
-            if writing.is_none() && calls.is_empty() {
+            if writing.is_none() && calls.is_empty() && standing.is_terminated() {
                 tracing::error!(gid = %hold.gid, "a round waits for nothing; its lease ends, then it is tried again");
                 return RoundEnd::Over;
             }
@@ -108,16 +114,17 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 biased;
                 () = hold.revoked() => Event::Revoked,
                 written = &mut write, if !write.is_terminated() => Event::Written(written),
-                Some((target, answer)) = calls.next(), if !calls.is_empty() => {
-                    Event::Answered(target, answer)
+                stands = &mut standing, if !standing.is_terminated() => Event::Stands(stands),
+                Some((target, outcome)) = calls.next(), if !calls.is_empty() => {
+                    Event::Answered(target, outcome)
                 }
                 () = self.draining.cancelled(), if !self.is_draining() => Event::Drains,
             };
             match event {
                 Event::Revoked
                 | Event::Written(Written::Refused | Written::Broken)
-                | Event::Answered(_, Err(Over)) => return RoundEnd::Over,
-                Event::Drains => {}
+                | Event::Stands(Err(Over)) => return RoundEnd::Over,
+                Event::Drains | Event::Stands(Ok(())) => {}
                 Event::Written(Written::Stored) => {
                     let Some(done) = writing.take() else { continue };
                     stored_version = done.version;
@@ -130,7 +137,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                         Ending::Finish => return self.finished(&run),
                     }
                 }
-                Event::Answered(target, Ok(outcome)) => {
+                Event::Answered(target, outcome) => {
                     tracing::debug!(gid = %hold.gid, ?target, ?outcome, "a branch answered");
                     run.answer(target, outcome, self.clock.redis_now());
                 }
@@ -150,21 +157,17 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         }
     }
 
-    /// Calls `target` once, if the hold certainly still stands.
-    fn call<'a>(
-        &'a self,
-        hold: &'a Hold,
+    /// Calls `target` once.
+    fn call(
+        &self,
         spec: Arc<Spec>,
         run: &Run,
         target: Target,
-    ) -> impl Future<Output = (Target, Result<Outcome, Over>)> + Send + use<'a, S, C, K> {
+    ) -> impl Future<Output = (Target, Outcome)> + Send + use<'_, S, C, K> {
         let timeout = run.request_timeout();
         async move {
-            if self.clock.monotonic() >= hold.deadline() && !self.renewed(hold).await {
-                return (target, Err(Over));
-            }
             let Some(described) = describe(&spec, target) else {
-                return (target, Ok(Outcome::Unknown("no such branch".to_owned())));
+                return (target, Outcome::Unknown("no such branch".to_owned()));
             };
             let call = BranchCall {
                 gid: &spec.gid,
@@ -177,21 +180,23 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 headers: spec.options.branch_headers.as_ref(),
                 timeout,
             };
-            (target, Ok(self.caller.call(&call).await))
+            (target, self.caller.call(&call).await)
         }
     }
 
-    /// Asks until it is certain whether the hold goes on: this node slept, or Redis was away.
-    async fn renewed(&self, hold: &Hold) -> bool {
-        loop {
+    /// Past the deadline (this node slept, or Redis was away): asks until it is certain that nobody
+    /// else can have claimed it. The answer may itself come after the new deadline.
+    async fn stands(&self, hold: &Hold) -> Result<(), Over> {
+        while self.clock.monotonic() >= hold.deadline() {
             if self.renew(hold).await {
-                return true;
+                continue;
             }
             if hold.is_over() {
-                return false;
+                return Err(Over);
             }
             self.clock.sleep(self.settings.lease / 10).await;
         }
+        Ok(())
     }
 
     fn finished(&self, run: &Run) -> RoundEnd {

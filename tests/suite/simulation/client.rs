@@ -1,26 +1,31 @@
-//! A client and the API that it talks to: one request at a time, each repeated with the same token
-//! while Redis does not answer, and what it was told kept for the end.
+//! A client: it sends the bodies of the protocol to whichever node lives, repeats what it got no
+//! answer to, checks each answer against what is stored at that moment, and keeps for the end what
+//! it was told.
 
-use std::{sync::Arc, time::Duration};
-
-use tandem::{
-    model::{Gid, Mode, Status, Tokens},
-    store::{
-        Aborted, Changed, Durability, Prepare, Prepared, Store, StoreError, Submit, Submitted,
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
-use crate::support::samples;
+use bytes::Bytes;
+use tandem::{
+    model::{Gid, Mode, Status},
+    service::ServiceError,
+};
 
 use super::{
-    faulty_store::FaultyStore,
-    node::Node,
+    body,
+    cluster::{Cluster, Heard},
+    counts::Count,
     participants::LocalWork,
     workload::{Besides, LocalWorkPlan, Plan},
     world::World,
 };
 
-/// How often a request is sent before the client is told that nobody knows.
+/// How often a request is sent before the client gives up.
 const ATTEMPTS: u32 = 4;
 
 /// What a client was told, and what must be so at the end.
@@ -34,81 +39,102 @@ pub(crate) enum Promise {
     Ended(Status),
 }
 
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Prepare,
+    Submit,
+    Abort,
+    ForceStop,
+    Reset,
+}
+
+/// What is left of an answer, or of none, for the client to act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    Done,
+    /// 409.
+    Failure(String),
+    /// 425.
+    Ongoing,
+    /// It is wrong, which of these requests can only mean that there is no such gid.
+    NoSuchGid,
+    /// It had no effect.
+    NotDone,
+    Unknown,
+}
+
 /// One client with one transaction.
 pub(crate) struct Client {
     world: Arc<World>,
-    store: FaultyStore,
-    tokens: Tokens,
+    cluster: Arc<Cluster>,
+    name: String,
     plan: Plan,
+    /// Requests that create, sent and not answered to have had no effect.
+    creating: AtomicU32,
 }
 
 impl Client {
     /// The client that follows `plan`.
-    pub(crate) fn new(world: &Arc<World>, plan: Plan) -> Self {
-        let name = format!("client of {}", plan.spec.gid);
-        let node = Node::new(name.clone(), Arc::clone(world));
+    pub(crate) fn new(cluster: &Arc<Cluster>, plan: Plan) -> Self {
         Self {
-            world: Arc::clone(world),
-            store: FaultyStore::new(node),
-            tokens: Tokens::new(&name),
+            world: Arc::clone(&cluster.world),
+            cluster: Arc::clone(cluster),
+            name: format!("client of {}", plan.spec.gid),
             plan,
+            creating: AtomicU32::new(0),
         }
     }
 
     /// Does what it planned.
     pub(crate) async fn run(self) {
         tokio::time::sleep(self.plan.starts_after).await;
-        match self.plan.prepared_for {
-            None => self.submit().await,
-            Some(span) => self.two_phases(span).await,
-        }
-        for (after, besides) in &self.plan.besides {
-            tokio::time::sleep(*after).await;
-            self.world.trace(|| format!("client of {}: {besides:?}", self.gid()));
-            self.besides(*besides).await;
+        let first = async {
+            match self.plan.prepared_for {
+                None => self.submit().await,
+                Some(span) => self.two_phases(span).await,
+            }
+        };
+        if self.plan.is_besides_at_once {
+            tokio::join!(first, self.do_besides());
+        } else {
+            first.await;
+            self.do_besides().await;
         }
     }
 
     async fn two_phases(&self, span: Duration) {
-        if !self.prepare().await {
+        if self.ask(Request::Prepare).await != Told::Done {
             return;
         }
         tokio::time::sleep(span).await;
         let does_work =
             matches!(self.plan.local_work, LocalWorkPlan::Submitted | LocalWorkPlan::Forgotten);
         let is_done = does_work && self.world.participants().commit_local_work(self.gid());
-        self.world.trace(|| format!("client of {}: local work done: {is_done}", self.gid()));
+        self.world.trace(|| format!("{}: local work done: {is_done}", self.name));
         match self.plan.local_work {
             LocalWorkPlan::Submitted if is_done => self.submit().await,
-            LocalWorkPlan::Submitted | LocalWorkPlan::Aborted => self.abort().await,
+            LocalWorkPlan::Submitted | LocalWorkPlan::Aborted => {
+                self.ask(Request::Abort).await;
+            }
             LocalWorkPlan::Forgotten | LocalWorkPlan::Abandoned => {}
         }
     }
 
-    async fn besides(&self, besides: Besides) {
-        let gid = self.gid();
-        match besides {
-            Besides::Submit if self.may_submit() => self.submit().await,
-            Besides::Submit => {}
-            // Whoever did the local work does not take the message back.
-            Besides::Abort if self.has_committed() => {}
-            Besides::Abort => self.abort().await,
-            Besides::Reset => {
-                if let Some(Changed::Ended(status)) = self.ask(|| self.store.reset(gid)).await {
-                    self.promised(Promise::Ended(status));
-                }
-            }
-            Besides::ResetLaterThan => {
-                self.ask(|| self.store.reset_later_than(Duration::from_secs(1), 10)).await;
-            }
-            Besides::ForceStop => {
-                let token = self.tokens.next();
-                self.world.stopped_by_force(&token);
-                match self.ask(|| self.store.force_stop(gid, &token, Durability::Memory)).await {
-                    Some(Changed::Done) => self.promised(Promise::Ended(Status::Failed)),
-                    Some(Changed::Ended(status)) => self.promised(Promise::Ended(status)),
-                    Some(Changed::NotFound) | None => {}
-                }
+    async fn do_besides(&self) {
+        for (after, besides) in &self.plan.besides {
+            tokio::time::sleep(*after).await;
+            self.world.trace(|| format!("{}: {besides:?}", self.name));
+            match besides {
+                Besides::Submit if self.may_submit() => self.submit().await,
+                Besides::Submit => {}
+                // Whoever did the local work, or is about to, does not take the message back.
+                Besides::Abort if self.has_committed() || self.plan.is_besides_at_once => {}
+                Besides::Abort => drop(self.ask(Request::Abort).await),
+                Besides::Reset => drop(self.ask(Request::Reset).await),
+                Besides::ForceStop => drop(self.ask(Request::ForceStop).await),
+                Besides::ResetLaterThan => self.reset_later_than().await,
+                Besides::Query => self.query().await,
             }
         }
     }
@@ -125,72 +151,213 @@ impl Client {
         books.is_some_and(|books| books.local_work == LocalWork::Committed)
     }
 
-    async fn prepare(&self) -> bool {
-        let timeout = self.plan.spec.options.timeout_to_fail.unwrap_or(Duration::from_secs(35));
-        let item = Prepare {
-            timeout,
-            ..samples::prepare(self.plan.spec.as_ref().clone(), self.tokens.next())
-        };
-        let reply = self.ask(|| self.store.prepare(item.clone())).await;
-        if reply == Some(Prepared::Stored) {
-            self.promised(Promise::Stored);
-        }
-        reply == Some(Prepared::Stored)
-    }
-
     async fn submit(&self) {
-        let token = self.tokens.next();
-        let spec = self.plan.spec.as_ref().clone();
-        let item: Submit = samples::submit(spec, token, self.plan.is_held_and_left);
-        match self.ask(|| self.store.submit(item.clone())).await {
-            Some(Submitted::Created { .. } | Submitted::Held(_) | Submitted::NotHeld) => {
-                self.promised(match self.plan.spec.mode {
-                    Mode::Saga => Promise::Stored,
-                    Mode::Message => Promise::Accepted,
-                });
-            }
-            Some(Submitted::Conflict(status)) if status.is_final() => {
-                self.promised(Promise::Ended(status));
-            }
-            Some(Submitted::Conflict(Status::Aborting)) => {
-                self.promised(Promise::Ended(Status::Failed));
-            }
-            Some(Submitted::Conflict(_) | Submitted::OtherMode(_) | Submitted::NotPrepared)
-            | None => {}
-        }
+        self.ask(Request::Submit).await;
     }
 
-    async fn abort(&self) {
-        let token = self.tokens.next();
-        let abort = || self.store.abort(self.gid(), &token, Some("aborted"), Durability::Memory);
-        match self.ask(abort).await {
-            Some(Aborted::Done) => self.promised(Promise::Ended(Status::Failed)),
-            Some(Aborted::Conflict(_, status)) if status.is_final() => {
-                self.promised(Promise::Ended(status));
-            }
-            Some(Aborted::Conflict(..) | Aborted::NotFound) | None => {}
-        }
-    }
-
-    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
+    /// Sends it until it is answered for certain, or patience ends. Each repeat is a request of its
+    /// own, as it is for any client.
+    async fn ask(&self, request: Request) -> Told {
+        let mut told = Told::Unknown;
         for _ in 0..ATTEMPTS {
-            match request().await {
-                Ok(reply) => return Some(reply),
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            let before = self.status();
+            told = self.ask_once(request).await;
+            self.world.trace(|| format!("{}: {request:?}: told {told:?}", self.name));
+            self.take_in(request, &told, before);
+            match told {
+                Told::NotDone | Told::Unknown => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+                Told::Done | Told::Failure(_) | Told::Ongoing | Told::NoSuchGid => break,
             }
         }
-        None
+        told
+    }
+
+    async fn ask_once(&self, request: Request) -> Told {
+        let gid = self.gid().clone();
+        let body = self.body(request);
+        let creates = matches!(request, Request::Prepare | Request::Submit);
+        if creates {
+            self.creating.fetch_add(1, Ordering::Relaxed);
+        }
+        let heard = self
+            .cluster
+            .request(&self.name, |server| async move {
+                let service = &server.service;
+                let answer = match request {
+                    Request::Prepare => service.prepare(body).await,
+                    Request::Submit => service.submit(body).await,
+                    Request::Abort => service.abort(body).await,
+                    Request::ForceStop => service.force_stop(body).await,
+                    Request::Reset => service.reset_next(body).await,
+                };
+                if matches!(request, Request::Abort | Request::ForceStop) && answer.is_ok() {
+                    server.node.revoked(&gid);
+                }
+                answer
+            })
+            .await;
+        let told = match heard {
+            Heard::Answer(answer) => self.read(answer),
+            Heard::Nothing => Told::Unknown,
+            Heard::Nobody => Told::NotDone,
+        };
+        if told == Told::NotDone && creates {
+            let others = self.creating.fetch_sub(1, Ordering::Relaxed) - 1;
+            if others == 0 && self.status().is_some() {
+                self.world.fault(format!("{}: told that nothing was stored", self.name));
+            }
+        }
+        told
+    }
+
+    fn body(&self, request: Request) -> Bytes {
+        let spec = &self.plan.spec;
+        match request {
+            Request::Prepare => body::asking_for(spec, !self.plan.delay_comes_with_submit),
+            Request::Submit => body::asking_for(spec, true),
+            Request::Abort => body::aborting(self.gid()),
+            Request::ForceStop | Request::Reset => body::naming(self.gid()),
+        }
+    }
+
+    fn read(&self, answer: Result<(), ServiceError>) -> Told {
+        match answer {
+            Ok(()) => Told::Done,
+            Err(ServiceError::Failure(message)) => Told::Failure(message),
+            Err(ServiceError::Ongoing(message)) => {
+                if message.contains("FAILURE") {
+                    self.world.fault(format!("{}: 425 says {message}", self.name));
+                }
+                Told::Ongoing
+            }
+            Err(ServiceError::Invalid(message)) => {
+                if !message.starts_with("no TransGlobal") {
+                    self.world.fault(format!("{}: told {message}", self.name));
+                }
+                Told::NoSuchGid
+            }
+            Err(ServiceError::TooBusy { .. }) => {
+                self.world.counts.one(Count::TooBusy);
+                Told::NotDone
+            }
+            Err(ServiceError::Unavailable { message, .. }) => {
+                if message.contains("no effect") {
+                    Told::NotDone
+                } else {
+                    Told::Unknown
+                }
+            }
+            Err(ServiceError::Internal(message)) => {
+                self.world.fault(format!("{}: told {message}", self.name));
+                Told::Unknown
+            }
+        }
+    }
+
+    /// Checks what it was told, and keeps it. `before` is what was stored before it asked.
+    fn take_in(&self, request: Request, told: &Told, before: Option<Status>) {
+        let waits = request == Request::Submit && self.plan.spec.options.wait_result == Some(true);
+        match told {
+            Told::Done => match request {
+                Request::Submit if waits => {
+                    self.world.counts.one(Count::WaitedForSuccess);
+                    self.ended(Status::Succeed);
+                }
+                Request::Submit => self.promised(self.accepted()),
+                Request::Prepare => self.promised(Promise::Stored),
+                Request::Abort | Request::ForceStop => self.ended(Status::Failed),
+                Request::Reset => {}
+            },
+            Told::Failure(message) => match status_in(message) {
+                Some(Status::Aborting) => self.promised(Promise::Ended(Status::Failed)),
+                Some(status) if status.is_final() => self.ended(status),
+                // Of an abort alone: it came too late for what goes on.
+                Some(_) if request == Request::Abort || request == Request::Prepare => {}
+                None if waits => {
+                    self.world.counts.one(Count::WaitedForFailure);
+                    self.ended(Status::Failed);
+                }
+                Some(_) | None => {
+                    self.world.fault(format!("{}: {request:?}: 409 {message}", self.name));
+                }
+            },
+            Told::Ongoing => {
+                self.world.counts.one(Count::WaitedInVain);
+                if before.is_some_and(Status::is_final) || !waits {
+                    self.world.fault(format!("{}: told that it goes on: {told:?}", self.name));
+                }
+                self.promised(self.accepted());
+            }
+            Told::NoSuchGid => {
+                if before.is_some() {
+                    self.world.fault(format!("{}: told that there is no such gid", self.name));
+                }
+            }
+            Told::NotDone | Told::Unknown => {}
+        }
+    }
+
+    async fn reset_later_than(&self) {
+        let heard = self.cluster.request(&self.name, |server| async move {
+            server.service.reset_later_than(Some(Duration::from_secs(1)), Some(10)).await
+        });
+        drop(heard.await);
+    }
+
+    async fn query(&self) {
+        let gid = self.gid().as_str().to_owned();
+        let before = self.status();
+        let heard = self
+            .cluster
+            .request(&self.name, |server| async move { server.service.query(&gid).await });
+        match heard.await {
+            Heard::Answer(Ok(Some(stored))) => {
+                let status = stored.global.state.status;
+                if status.is_final() {
+                    self.ended(status);
+                }
+            }
+            Heard::Answer(Ok(None)) => self.take_in(Request::Reset, &Told::NoSuchGid, before),
+            Heard::Answer(Err(_)) | Heard::Nothing | Heard::Nobody => {}
+        }
+    }
+
+    /// What a submit that is stored promises.
+    fn accepted(&self) -> Promise {
+        match self.plan.spec.mode {
+            Mode::Saga => Promise::Stored,
+            Mode::Message => Promise::Accepted,
+        }
+    }
+
+    /// It was told that the transaction has ended so, which must be stored already.
+    fn ended(&self, status: Status) {
+        let stored = self.status();
+        if stored != Some(status) {
+            self.world.fault(format!("{}: told {status:?}, and it is {stored:?}", self.name));
+        }
+        self.promised(Promise::Ended(status));
     }
 
     fn promised(&self, promise: Promise) {
-        self.world.trace(|| format!("client of {}: told {promise:?}", self.gid()));
         self.world.promised(self.gid(), promise);
+    }
+
+    fn status(&self) -> Option<Status> {
+        self.world.store.entry(self.gid()).map(|entry| entry.state.status)
     }
 
     fn gid(&self) -> &Gid {
         &self.plan.spec.gid
     }
+}
+
+/// The status that a refusal names.
+fn status_in(message: &str) -> Option<Status> {
+    let (_, after) = ["current status '", "error. status: "]
+        .into_iter()
+        .find_map(|before| message.split_once(before))?;
+    Status::ALL.into_iter().find(|status| after.starts_with(status.as_str()))
 }

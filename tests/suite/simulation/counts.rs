@@ -22,10 +22,20 @@ pub(crate) enum Count {
     Succeeded,
     Undone,
     StoppedByForce,
+    Stop,
+    StopInTime,
+    ClientLeft,
+    TooBusy,
+    Full,
+    WriteRefused,
+    RenewalRefused,
+    WaitedForSuccess,
+    WaitedForFailure,
+    WaitedInVain,
 }
 
 impl Count {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 20] = [
         Self::StoreCall,
         Self::StoreFault,
         Self::LateCopy,
@@ -36,6 +46,16 @@ impl Count {
         Self::Succeeded,
         Self::Undone,
         Self::StoppedByForce,
+        Self::Stop,
+        Self::StopInTime,
+        Self::ClientLeft,
+        Self::TooBusy,
+        Self::Full,
+        Self::WriteRefused,
+        Self::RenewalRefused,
+        Self::WaitedForSuccess,
+        Self::WaitedForFailure,
+        Self::WaitedInVain,
     ];
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use tandem::{
     branch::Caller,
+    clock::Clock,
     model::{BranchCall, Mode, Op, Outcome, Progress, Protocol, Status},
 };
 use tokio::sync::oneshot;
@@ -54,17 +55,18 @@ impl Caller for FaultyCaller {
         let node = &self.node;
         let world = Arc::clone(&node.world);
         world.counts.one(Count::BranchCall);
-        node.perhaps_falter("before a call").await;
         let what = format!("{} {} {}", call.gid, call.branch_id, call.op.as_str());
         if let Some(fault) = fault_of(&world, node, call) {
-            world.trace(|| format!("{} calls {what}: FAULT: {fault}", node.name));
-            world.participants().faults.push(format!("{} calls {what}: {fault}", node.name));
+            world.fault(format!("{} calls {what}: {fault}", node.name));
         }
-        let Some(_guard) = UnderWay::enter(&self.under_way, &what) else {
-            let fault = format!("{} calls {what} while the same call is under way", node.name);
-            world.participants().faults.push(fault);
+        // By another hold than before, it may be called again.
+        let grant = node.grant(call.gid);
+        let key = format!("{what} {:?}", grant.map(|grant| grant.token));
+        let Some(_guard) = UnderWay::enter(&self.under_way, key) else {
+            world.fault(format!("{} calls {what} while the same call is under way", node.name));
             return Outcome::Unknown("under way".to_owned());
         };
+        node.perhaps_falter("before a call").await;
         let is_busy = world.chance(&["busy", &node.name, &what]).happens(world.weather.busy);
         if node.is_in_weather() && is_busy {
             return Outcome::Busy;
@@ -90,6 +92,7 @@ impl Caller for FaultyCaller {
             Ok(Err(_)) | Err(_) => Outcome::Unknown("timed out".to_owned()),
         };
         node.perhaps_falter("after a call").await;
+        let outcome = world.flaw.outcome(outcome);
         world.trace(|| format!("{} got of {what}: {outcome:?}", node.name));
         outcome
     }
@@ -106,10 +109,10 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    /// `None` if this node waits for the same call already.
-    fn enter(all: &Arc<Mutex<BTreeSet<String>>>, what: &str) -> Option<Self> {
-        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned());
-        is_new.then(|| Self { all: Arc::clone(all), what: what.to_owned() })
+    /// `None` if this node waits for the same call already, under the same hold.
+    fn enter(all: &Arc<Mutex<BTreeSet<String>>>, what: String) -> Option<Self> {
+        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(what.clone());
+        is_new.then(|| Self { all: Arc::clone(all), what })
     }
 }
 
@@ -150,7 +153,13 @@ fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Option<String>
     let Some(entry) = world.store.entry(call.gid) else {
         return Some("nothing is stored".to_owned());
     };
-    let is_holder = entry.holder.as_ref().is_some_and(|token| is_of(token.as_str(), &node.name));
+    let Some(grant) = node.grant(call.gid) else {
+        return Some("it was never granted a hold".to_owned());
+    };
+    if node.monotonic() >= grant.until {
+        return Some(format!("its hold ended at {:?}", grant.until));
+    }
+    let is_holder = entry.holder.as_ref() == Some(&grant.token);
     let status = entry.state.status;
     if call.op == Op::QueryPrepared {
         let is_asked_late = is_holder && status != Status::Prepared;

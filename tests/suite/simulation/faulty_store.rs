@@ -1,10 +1,17 @@
 //! The way between one node and the store: commands and replies are delayed, lost, delivered late
 //! and twice. What a node sent is under way whether or not anybody still waits for the reply.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::pending,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use tandem::{
+    clock::Clock,
     model::{Gid, Timestamp, Token},
     store::{
         Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
@@ -15,7 +22,12 @@ use tokio::sync::oneshot;
 
 use crate::support::model_store::ModelStore;
 
-use super::{counts::Count, node::Node};
+use super::{
+    counts::Count,
+    flaw::Flaw,
+    node::{Grant, Node},
+    world::World,
+};
 
 /// How long a node waits for a reply before it calls the command unanswered.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,6 +39,8 @@ pub(crate) const LATE_COPY_MS_MAX: u64 = 30_000;
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyStore {
     node: Arc<Node>,
+    /// Until when the claims' first steps last, each counted from when it was sent.
+    claims: Arc<Mutex<BTreeMap<Gid, Duration>>>,
 }
 
 /// What the way does with one command.
@@ -43,7 +57,7 @@ struct Way {
 impl FaultyStore {
     /// The store as `node` sees it.
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        Self { node }
+        Self { node, claims: Arc::default() }
     }
 
     fn way(&self, kind: &'static str, gid: &str) -> Way {
@@ -70,7 +84,7 @@ impl FaultyStore {
         way
     }
 
-    async fn send<T: Send + 'static>(
+    async fn send<T: fmt::Debug + Send + 'static>(
         &self,
         kind: &'static str,
         gid: &str,
@@ -90,6 +104,9 @@ impl FaultyStore {
             return Err(StoreError::Unreachable("simulated".to_owned()));
         }
         let command = Arc::new(command);
+        if !gid.is_empty() {
+            world.trace(|| format!("{} {kind} {gid}: is sent", node.name));
+        }
         if let Some(after) = way.copy_after {
             world.counts.one(Count::LateCopy);
             let (command, world) = (Arc::clone(&command), Arc::clone(world));
@@ -102,6 +119,9 @@ impl FaultyStore {
         }
         let reply = self.execute(&way, command).await;
         node.perhaps_falter(&format!("after {kind}")).await;
+        if !gid.is_empty() {
+            world.trace(|| format!("{} {kind} {gid}: hears {}", node.name, short(&reply)));
+        }
         reply
     }
 
@@ -129,11 +149,16 @@ impl FaultyStore {
             }
         };
         if there.is_zero() && back.is_zero() && is_answered {
+            // No reply is there at once.
+            tokio::task::yield_now().await;
             deliver.await;
         } else {
             tokio::spawn(deliver);
         }
-        match tokio::time::timeout(REDIS_TIMEOUT, receiver).await {
+        let reply = tokio::time::timeout(REDIS_TIMEOUT, receiver).await;
+        // A node that stands still reads the reply late, and takes its time for the present one.
+        self.node.gate().await;
+        match reply {
             Ok(Ok((reply, executed_at))) => {
                 self.node.clock.observe(executed_at);
                 reply
@@ -141,6 +166,41 @@ impl FaultyStore {
             Ok(Err(_)) | Err(_) => Err(StoreError::Unanswered("simulated".to_owned())),
         }
     }
+}
+
+impl FaultyStore {
+    /// What a hold that is asked for now grants.
+    fn grant(&self, token: &Token, lease: Duration) -> Grant {
+        Grant { token: token.clone(), until: self.node.monotonic() + lease }
+    }
+
+    fn submitted(&self, gid: &Gid, grant: Grant, reply: &Result<Submitted, StoreError>) {
+        match reply {
+            Ok(Submitted::Created { held: true, .. } | Submitted::Held(_)) => {
+                self.node.granted(gid, grant);
+            }
+            Err(StoreError::Full) => self.node.world.counts.one(Count::Full),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn recorded(&self, reply: Result<Recorded, StoreError>) -> Result<Recorded, StoreError> {
+        if reply == Ok(Recorded::Refused) {
+            self.node.world.counts.one(Count::WriteRefused);
+        }
+        reply.map(|reply| self.node.world.flaw.recorded(reply))
+    }
+}
+
+/// The first words of a reply: the trace is long enough.
+fn short(reply: &impl fmt::Debug) -> String {
+    let text = format!("{reply:?}");
+    text[..text.floor_char_boundary(60)].to_owned()
+}
+
+/// What the scripts without `allow-oom` ask first.
+fn if_not_full(world: &World) -> Result<(), StoreError> {
+    if world.is_full() { Err(StoreError::Full) } else { Ok(()) }
 }
 
 /// The model's functions never wait.
@@ -151,17 +211,35 @@ fn at_once<T>(reply: impl Future<Output = Result<T, StoreError>>) -> Result<T, S
 impl Store for FaultyStore {
     async fn prepare(&self, item: Prepare) -> Result<Prepared, StoreError> {
         let gid = item.spec.gid.clone();
-        self.send("prepare", gid.as_str(), move |s| at_once(s.prepare(item.clone()))).await
+        let world = Arc::clone(&self.node.world);
+        self.send("prepare", gid.as_str(), move |s| {
+            if_not_full(&world)?;
+            at_once(s.prepare(item.clone()))
+        })
+        .await
     }
 
     async fn submit(&self, item: Submit) -> Result<Submitted, StoreError> {
         let gid = item.spec.gid.clone();
-        self.send("submit", gid.as_str(), move |s| at_once(s.submit(item.clone()))).await
+        let world = Arc::clone(&self.node.world);
+        let grant = self.grant(&item.token, item.lease);
+        let reply = self
+            .send("submit", gid.as_str(), move |s| {
+                if_not_full(&world)?;
+                at_once(s.submit(item.clone()))
+            })
+            .await;
+        self.submitted(&gid, grant, &reply);
+        reply
     }
 
     async fn promote(&self, item: Submit) -> Result<Submitted, StoreError> {
         let gid = item.spec.gid.clone();
-        self.send("promote", gid.as_str(), move |s| at_once(s.promote(item.clone()))).await
+        let grant = self.grant(&item.token, item.lease);
+        let reply =
+            self.send("promote", gid.as_str(), move |s| at_once(s.promote(item.clone()))).await;
+        self.submitted(&gid, grant, &reply);
+        reply
     }
 
     async fn abort(
@@ -184,6 +262,7 @@ impl Store for FaultyStore {
         token: &Token,
         durability: Durability,
     ) -> Result<Changed, StoreError> {
+        self.node.world.stopped_by_force(token);
         let (id, token) = (gid.clone(), token.clone());
         self.send("force_stop", gid.as_str(), move |s| {
             at_once(s.force_stop(&id, &token, durability))
@@ -223,7 +302,12 @@ impl Store for FaultyStore {
         lease: Duration,
         limit: usize,
     ) -> Result<ClaimedDue, StoreError> {
-        self.send("claim_due", "", move |s| at_once(s.claim_due(shard, lease, limit))).await
+        let until = self.node.monotonic() + lease;
+        let claimed =
+            self.send("claim_due", "", move |s| at_once(s.claim_due(shard, lease, limit))).await?;
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.extend(claimed.due.iter().map(|it| (it.gid.clone(), until)));
+        Ok(claimed)
     }
 
     async fn take(
@@ -233,26 +317,59 @@ impl Store for FaultyStore {
         token: &Token,
     ) -> Result<TakeReply, StoreError> {
         let (id, token) = (gid.clone(), token.clone());
-        self.send("take", gid.as_str(), move |s| at_once(s.take(&id, score, &token))).await
+        let until = self.claims.lock().unwrap_or_else(PoisonError::into_inner).get(gid).copied();
+        let grant = Grant { token: token.clone(), until: until.unwrap_or_default() };
+        let taken =
+            self.send("take", gid.as_str(), move |s| at_once(s.take(&id, score, &token))).await?;
+        if let TakeReply::Taken(_) = taken {
+            self.node.granted(gid, grant);
+        }
+        Ok(self.node.world.flaw.taken(taken))
     }
 
     async fn renew(&self, gid: &Gid, token: &Token, lease: Duration) -> Result<bool, StoreError> {
-        let (id, token) = (gid.clone(), token.clone());
-        self.send("renew", gid.as_str(), move |s| at_once(s.renew(&id, &token, lease))).await
+        let until = self.node.monotonic() + lease;
+        let (id, own) = (gid.clone(), token.clone());
+        let renewed =
+            self.send("renew", gid.as_str(), move |s| at_once(s.renew(&id, &own, lease))).await;
+        match renewed {
+            Ok(true) => self.node.renewed(gid, token, until),
+            Ok(false) => self.node.world.counts.one(Count::RenewalRefused),
+            Err(_) => {}
+        }
+        match self.node.world.flaw {
+            Flaw::IgnoresLeases => Ok(true),
+            Flaw::IgnoresRefusals => renewed.map(|_| true),
+            _ => renewed,
+        }
     }
 
     async fn record(&self, record: &Record) -> Result<Recorded, StoreError> {
-        let own = record.clone();
-        self.send("record", record.gid.as_str(), move |s| at_once(s.record(&own))).await
+        let flaw = self.node.world.flaw;
+        let own = flaw.record(record);
+        let to_send = self.clone();
+        let write = async move {
+            let gid = own.gid.clone();
+            to_send.send("record", gid.as_str(), move |s| at_once(s.record(&own))).await
+        };
+        if flaw == Flaw::NoWriteAhead {
+            tokio::spawn(write);
+            return Ok(Recorded::Written);
+        }
+        self.recorded(write.await)
     }
 
     async fn rest(&self, record: &Record, due_at: Timestamp) -> Result<Recorded, StoreError> {
-        let own = record.clone();
-        self.send("rest", record.gid.as_str(), move |s| at_once(s.rest(&own, due_at))).await
+        let own = self.node.world.flaw.record(record);
+        self.recorded(
+            self.send("rest", record.gid.as_str(), move |s| at_once(s.rest(&own, due_at))).await,
+        )
     }
 
     async fn finish(&self, record: &Record) -> Result<Recorded, StoreError> {
-        let own = record.clone();
-        self.send("finish", record.gid.as_str(), move |s| at_once(s.finish(&own))).await
+        let own = self.node.world.flaw.record(record);
+        self.recorded(
+            self.send("finish", record.gid.as_str(), move |s| at_once(s.finish(&own))).await,
+        )
     }
 }

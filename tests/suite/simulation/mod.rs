@@ -1,55 +1,72 @@
-//! Whole runs from a seed: nodes over a model of the store, participants that answer by chance,
-//! time that a test drives. A crash, a lost or late reply, or a node that stands still can come at
-//! each await.
+//! Whole runs from a seed: the real worker and service on nodes over a model of the store,
+//! participants that answer by chance, time that a test drives. A crash, a lost or late reply, or a
+//! node that stands still can come at each await.
 //!
 //! `SIM_SEEDS` says how many seeds are run, and `SIM_SEED` runs one and prints all that happens.
 
+mod body;
 mod client;
+mod cluster;
 mod counts;
 mod faulty_caller;
 mod faulty_store;
+mod flaw;
 mod invariants;
+mod logs;
 mod node;
 mod participants;
-mod plain_worker;
 mod run;
+mod server;
 mod weather;
 mod workload;
 mod world;
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
 };
 
 use counts::Counts;
-use node::Node;
-use plain_worker::Flaw;
+use flaw::Flaw;
 use run::run;
 
-/// Seeds for each test of the simulation itself.
+/// Seeds that are run unless `SIM_SEEDS` says otherwise.
+const SEEDS: u64 = 1_000;
+
+/// Within so many seeds each flaw must show.
 const SEEDS_OF_FLAWS: u64 = 150;
 
 #[test]
-fn the_simulation_passes_a_plain_worker() {
-    check(SEEDS_OF_FLAWS, |node| plain_worker::run(node, Flaw::None));
+fn whatever_goes_wrong_every_transaction_ends_as_it_must() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let counts = Counts::default();
+    let suspect = match number("SIM_SEED") {
+        Some(seed) => Some(seed),
+        None => first_broken(number("SIM_SEEDS").unwrap_or(SEEDS), Flaw::None, &counts),
+    };
+    if let Some(seed) = suspect {
+        let again = run(seed, true, Flaw::None);
+        println!("{}", again.world.traced().join("\n"));
+        println!("{:?}", again.world.counts);
+        let how = format!(
+            "seed {seed} breaks what must hold; once more, with the trace above: \
+             SIM_SEED={seed} cargo test --test suite whatever_goes_wrong -- --nocapture"
+        );
+        assert!(again.broken.is_empty(), "{how}\n{}", again.broken.join("\n"));
+        assert!(number("SIM_SEED").is_some(), "{how}\nbut it did so only once");
+    } else {
+        println!("{counts:?}");
+        assert_eq!(counts.never(), [], "too few seeds to prove anything");
+    }
 }
 
 #[test]
 fn the_simulation_finds_each_flaw() {
-    for flaw in [
-        Flaw::NoWriteAhead,
-        Flaw::ErrorIsFailure,
-        Flaw::UndoesForwards,
-        Flaw::ForgetsWhatMayHaveRun,
-        Flaw::IgnoresRefusals,
-        Flaw::IgnoresDelays,
-    ] {
-        let start = |node| plain_worker::run(node, flaw);
-        let found = first_broken(SEEDS_OF_FLAWS, start, &Counts::default());
+    for flaw in Flaw::ALL {
+        let found = first_broken(SEEDS_OF_FLAWS, flaw, &Counts::default());
         println!("{flaw:?} is found by seed {found:?}");
         assert!(found.is_some(), "{flaw:?} was not found in {SEEDS_OF_FLAWS} runs");
     }
@@ -58,43 +75,13 @@ fn the_simulation_finds_each_flaw() {
 #[test]
 fn a_seed_replays_exactly() {
     for seed in 0..5 {
-        let traced = || run(seed, true, |node| plain_worker::run(node, Flaw::None)).world.traced();
+        let traced = || run(seed, true, Flaw::None).world.traced();
         assert_eq!(traced(), traced(), "seed {seed}");
     }
 }
 
-/// Runs all seeds; on the first that leaves something broken, runs it again with a trace.
-fn check<F>(seeds: u64, start: impl Fn(Arc<Node>) -> F + Sync)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let counts = Counts::default();
-    let suspect = match number("SIM_SEED") {
-        Some(seed) => Some(seed),
-        None => first_broken(number("SIM_SEEDS").unwrap_or(seeds), &start, &counts),
-    };
-    if let Some(seed) = suspect {
-        let again = run(seed, true, &start);
-        println!("{}", again.world.traced().join("\n"));
-        println!("{:?}", again.world.counts);
-        assert!(again.broken.is_empty(), "SIM_SEED={seed}\n{}", again.broken.join("\n"));
-        assert!(number("SIM_SEED").is_some(), "SIM_SEED={seed} left something broken only once");
-    } else {
-        println!("{counts:?}");
-        assert_eq!(counts.never(), [], "too few seeds to prove anything");
-    }
-}
-
 /// The smallest seed of those that were run when one left something broken.
-fn first_broken<F>(
-    seeds: u64,
-    start: impl Fn(Arc<Node>) -> F + Sync,
-    counts: &Counts,
-) -> Option<u64>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+fn first_broken(seeds: u64, flaw: Flaw, counts: &Counts) -> Option<u64> {
     let next = AtomicU64::new(0);
     let found = Mutex::new(None::<u64>);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
@@ -106,7 +93,7 @@ where
                     if seed >= seeds || found.lock().unwrap().is_some() {
                         return;
                     }
-                    let run = run(seed, false, &start);
+                    let run = run(seed, false, flaw);
                     counts.add(&run.world);
                     if !run.broken.is_empty() {
                         let mut found = found.lock().unwrap();

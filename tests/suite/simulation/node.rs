@@ -2,31 +2,41 @@
 //! nothing which it awaits goes on, which is all that a real crash leaves to see.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::pending,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tandem::{clock::Clock, clock::SystemClock, model::Timestamp};
-use tokio::{sync::Notify, time::Instant};
+use tandem::{
+    clock::{Clock, SystemClock},
+    model::{Gid, Timestamp, Token},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{counts::Count, world::World};
 
 /// A node stands still for at most this long, which is beyond any lease.
 const PAUSE_MS_MAX: u64 = 9_000;
 
+/// What the store granted this node for one transaction, as the simulation saw it itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) token: Token,
+    /// In the node's monotonic time, counted from when the command was sent.
+    pub(crate) until: Duration,
+}
+
 /// One start of one node.
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) world: Arc<World>,
     pub(crate) clock: SystemClock,
-    is_dead: AtomicBool,
+    dead: CancellationToken,
     stands_still_until: Mutex<Option<Instant>>,
-    died: Notify,
+    grants: Mutex<BTreeMap<Gid, Grant>>,
 }
 
 impl Node {
@@ -36,15 +46,15 @@ impl Node {
             name,
             world,
             clock: SystemClock::new(),
-            is_dead: AtomicBool::new(false),
+            dead: CancellationToken::new(),
             stands_still_until: Mutex::default(),
-            died: Notify::new(),
+            grants: Mutex::default(),
         })
     }
 
     /// Whether it crashed.
     pub(crate) fn is_dead(&self) -> bool {
-        self.is_dead.load(Ordering::Relaxed)
+        self.dead.is_cancelled()
     }
 
     /// Whether faults may strike it now.
@@ -54,16 +64,51 @@ impl Node {
 
     /// Crashes it; nothing that it awaits goes on.
     pub(crate) fn crash(&self, at: &str) {
-        if !self.is_dead.swap(true, Ordering::Relaxed) {
+        if !self.is_dead() {
             self.world.counts.one(Count::Crash);
             self.world.trace(|| format!("{} CRASHES at {at}", self.name));
-            self.died.notify_one();
+            self.dead.cancel();
         }
+    }
+
+    /// Its process ends in good order.
+    pub(crate) fn exit(&self) {
+        self.dead.cancel();
     }
 
     /// Completes when it crashed.
     pub(crate) async fn died(&self) {
-        self.died.notified().await;
+        self.dead.cancelled().await;
+    }
+
+    /// What it may rely on for `gid`.
+    pub(crate) fn grant(&self, gid: &Gid) -> Option<Grant> {
+        self.grants().get(gid).cloned()
+    }
+
+    /// It was granted a hold.
+    pub(crate) fn granted(&self, gid: &Gid, grant: Grant) {
+        self.grants().insert(gid.clone(), grant);
+    }
+
+    /// Its hold by `token` was renewed.
+    pub(crate) fn renewed(&self, gid: &Gid, token: &Token, until: Duration) {
+        if let Some(grant) = self.grants().get_mut(gid)
+            && grant.token == *token
+        {
+            grant.until = grant.until.max(until);
+        }
+    }
+
+    /// It was told that `gid` has ended: nothing may be called from here on.
+    pub(crate) fn revoked(&self, gid: &Gid) {
+        if let Some(grant) = self.grants().get_mut(gid) {
+            grant.until = Duration::ZERO;
+        }
+    }
+
+    fn grants(&self) -> MutexGuard<'_, BTreeMap<Gid, Grant>> {
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every await of the node passes here: it ends never if the node is dead, and not before the

@@ -1,15 +1,22 @@
-//! One run from a seed: nodes that crash and start again, clients, and a look at what is left.
+//! One run from a seed: nodes that crash, stop and start again, clients, and a look at what is left.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::support::rng::Rng;
 
 use super::{
-    client::Client, faulty_caller, faulty_store, invariants, node::Node, workload, world::World,
+    client::Client, cluster::Cluster, counts::Count, faulty_caller, faulty_store, flaw::Flaw,
+    invariants, logs, node::Node, server::Server, workload, world::World,
 };
 
-/// A run that has not ended by then never ends.
-const PATIENCE: Duration = Duration::from_mins(30);
+/// A run that has not ended this long after the weather cleared up never ends: it is more than all
+/// whims of the participants, one after the other, each with the longest backoff.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A node that is told to stop has at most this long.
+const STOP_MS_MAX: u64 = 6_000;
 
 /// The result of one run.
 pub(crate) struct Run {
@@ -17,74 +24,105 @@ pub(crate) struct Run {
     pub(crate) broken: Vec<String>,
 }
 
-/// Runs `seed`, each start of a node being `start`.
-pub(crate) fn run<F>(seed: u64, is_traced: bool, start: impl Fn(Arc<Node>) -> F) -> Run
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+/// Runs `seed` with one rule broken, or none.
+pub(crate) fn run(seed: u64, is_traced: bool, flaw: Flaw) -> Run {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    // The runtime is dropped here, and with it every task of every node, dead or not.
     runtime.unwrap().block_on(async {
-        let world = World::new(seed, is_traced);
+        let world = World::new(seed, is_traced, flaw);
+        let _logs = logs::into(&world);
         world.trace(|| format!("{:?}", world.weather));
-        let broken = play(&world, &start).await;
+        let broken = play(&world).await;
         Run { world, broken }
     })
 }
 
-async fn play<F>(world: &Arc<World>, start: &impl Fn(Arc<Node>) -> F) -> Vec<String>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+async fn play(world: &Arc<World>) -> Vec<String> {
     let plans = workload::plans(world.seed);
+    let cluster = Cluster::new(world);
     for plan in plans.values() {
         world.trace(|| format!("{plan:?}"));
-        tokio::spawn(Client::new(world, plan.clone()).run());
+        tokio::spawn(Client::new(&cluster, plan.clone()).run());
     }
-    let nodes = 1 + Rng::of(world.seed, &["nodes"]).below(3);
-    let (starter, mut starts) = tokio::sync::mpsc::unbounded_channel();
-    for number in 1..=nodes {
-        starter.send((number, 1_u64)).ok();
-    }
-    let keeper = async {
-        while let Some((number, life)) = starts.recv().await {
-            let node = Node::new(format!("node{number}.{life}"), Arc::clone(world));
-            world.trace(|| format!("{} starts", node.name));
-            tokio::spawn(start(Arc::clone(&node)));
-            let starter = starter.clone();
-            let away = world.chance(&["away"]).up_to_ms(6_000);
-            tokio::spawn(async move {
-                node.died().await;
-                tokio::time::sleep(away).await;
-                starter.send((number, life + 1)).ok();
-            });
-        }
-    };
     if let Some((at, by)) = world.weather.clock_jump {
         let world = Arc::clone(world);
         tokio::spawn(async move {
-            tokio::time::sleep(at).await;
+            sleep(at).await;
             let time = world.store.time();
             time.set(time.now().plus(by));
             world.trace(|| format!("Redis's clock is put forward by {by:?}"));
         });
     }
-    let end = async {
-        // What is late comes at last, and must change nothing.
-        let late_ms = faulty_store::LATE_COPY_MS_MAX.max(faulty_caller::SLOW_CALL_MS_MAX);
-        let settled_at = world.weather.clears_up_at + Duration::from_millis(late_ms) * 2;
-        tokio::time::sleep(settled_at).await;
-        while !has_ended(world) && world.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    };
     tokio::select! {
         biased;
-        () = end => {}
-        () = keeper => {}
+        () = wait_for_the_end(world) => {}
+        () = keep_nodes(&cluster) => {}
     }
-    invariants::broken(world, &plans)
+    let mut broken = invariants::broken(world, &plans);
+    for server in cluster.live_ones() {
+        if !server.worker.drain(Duration::from_secs(5)).await {
+            broken.push(format!("{} has places in work and nothing to do", server.node.name));
+        }
+        broken.extend(server.leaks());
+    }
+    broken
+}
+
+/// Starts each node, and starts it again some time after it died.
+async fn keep_nodes(cluster: &Arc<Cluster>) {
+    let world = &cluster.world;
+    let nodes = 1 + Rng::of(world.seed, &["nodes"]).below(3);
+    let (starter, mut starts) = mpsc::unbounded_channel();
+    for number in 1..=nodes {
+        starter.send((number, 1_u64)).ok();
+    }
+    while let Some((number, life)) = starts.recv().await {
+        let node = Node::new(format!("node{number}.{life}"), Arc::clone(world));
+        world.trace(|| format!("{} starts", node.name));
+        let server = Server::start(&node);
+        cluster.joined(number, &server);
+        let mut rng = world.chance(&["life"]);
+        if rng.happens(world.weather.stop) {
+            let (after, bound) = (rng.up_to_ms(12_000), rng.up_to_ms(STOP_MS_MAX));
+            tokio::spawn(stop(server, after, bound));
+        }
+        let (starter, away) = (starter.clone(), rng.up_to_ms(6_000));
+        let cluster = Arc::clone(cluster);
+        tokio::spawn(async move {
+            node.died().await;
+            cluster.left(number);
+            sleep(away).await;
+            starter.send((number, life + 1)).ok();
+        });
+    }
+}
+
+/// Stops one start of a node in good order.
+async fn stop(server: Arc<Server>, after: Duration, bound: Duration) {
+    let node = &server.node;
+    sleep(after).await;
+    if node.is_dead() || !node.is_in_weather() {
+        return;
+    }
+    node.world.trace(|| format!("{} is told to stop within {bound:?}", node.name));
+    let is_in_time = server.worker.drain(bound).await;
+    node.gate().await;
+    node.world.counts.one(if is_in_time { Count::StopInTime } else { Count::Stop });
+    node.world.trace(|| format!("{} stops, with everything done: {is_in_time}", node.name));
+    node.exit();
+}
+
+/// What is late comes at last, and must change nothing.
+async fn wait_for_the_end(world: &World) {
+    let clears_up_at = world.weather.clears_up_at;
+    let late_ms = faulty_store::LATE_COPY_MS_MAX.max(faulty_caller::SLOW_CALL_MS_MAX);
+    sleep(clears_up_at + Duration::from_millis(late_ms) * 2).await;
+    while !has_ended(world) && world.elapsed() < clears_up_at + PATIENCE {
+        sleep(Duration::from_secs(1)).await;
+    }
+    // Clients that wait for an answer still.
+    sleep(Duration::from_secs(20)).await;
 }
 
 fn has_ended(world: &World) -> bool {

@@ -27,6 +27,16 @@ pub(crate) struct Weather {
     pub(crate) crash: u64,
     /// The node stands still at this await.
     pub(crate) pause: u64,
+    /// A request of a client, or its answer, is lost.
+    pub(crate) lost_http: u64,
+    /// A client does not wait for the answer.
+    pub(crate) client_leaves: u64,
+    /// A start of a node is told to stop in good order.
+    pub(crate) stop: u64,
+    /// Redis is full between these two: it stores nothing new.
+    pub(crate) full: (Duration, Duration),
+    /// The longest way of a client's request, or of its answer, in milliseconds.
+    pub(crate) http_ms_max: u64,
     /// The longest way of a command to Redis, or of its reply, in milliseconds.
     pub(crate) redis_ms_max: u64,
     /// The longest way of a branch call, or of its answer, in milliseconds.
@@ -63,6 +73,11 @@ impl Weather {
             late_copy: level(10, 60),
             crash: level(5, 20),
             pause: level(3, 15),
+            lost_http: level(20, 100),
+            client_leaves: level(20, 150),
+            stop: level(150, 500),
+            full: (Duration::ZERO, Duration::ZERO),
+            http_ms_max: level(5, 300),
             redis_ms_max: level(2, 400),
             branch_ms_max: level(20, 2_500),
             slow_branch: level(20, 100),
@@ -74,6 +89,10 @@ impl Weather {
         if rng.happens(200) {
             let from = rng.up_to_ms(10_000);
             weather.outage = (from, from + rng.up_to_ms(6_000));
+        }
+        if rng.happens(200) {
+            let from = rng.up_to_ms(10_000);
+            weather.full = (from, from + rng.up_to_ms(6_000));
         }
         if rng.happens(150) {
             weather.clock_jump = Some((rng.up_to_ms(15_000), rng.up_to_ms(8_000)));

@@ -15,10 +15,12 @@ pub(crate) struct Plan {
     /// Prepared this long before it is submitted.
     pub(crate) prepared_for: Option<Duration>,
     pub(crate) local_work: LocalWorkPlan,
-    /// Whether the node that takes the submit holds the transaction, and dies before it does more.
-    pub(crate) is_held_and_left: bool,
+    /// The prepare says nothing of the delay, as the Go SDK's.
+    pub(crate) delay_comes_with_submit: bool,
     /// What it does besides, and how long after what came before.
     pub(crate) besides: Vec<(Duration, Besides)>,
+    /// Besides, and not afterwards.
+    pub(crate) is_besides_at_once: bool,
 }
 
 /// How the local work of a prepared message goes.
@@ -42,6 +44,7 @@ pub(crate) enum Besides {
     Reset,
     ResetLaterThan,
     Abort,
+    Query,
 }
 
 /// The plans of `seed`.
@@ -64,11 +67,12 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
     };
     let besides = (0..rng.below(3))
         .map(|_| {
-            let what = match rng.below(10) {
+            let what = match rng.below(11) {
                 0 => Besides::ForceStop,
                 1..=3 => Besides::Submit,
                 4..=6 => Besides::Reset,
                 7 => Besides::ResetLaterThan,
+                8 => Besides::Query,
                 _ => Besides::Abort,
             };
             (rng.up_to_ms(5_000), what)
@@ -88,8 +92,9 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             2..=3 => LocalWorkPlan::Forgotten,
             _ => LocalWorkPlan::Submitted,
         },
-        is_held_and_left: rng.happens(150),
+        delay_comes_with_submit: rng.happens(300),
         besides,
+        is_besides_at_once: rng.happens(400),
     }
 }
 
@@ -136,6 +141,7 @@ fn options(rng: &mut Rng) -> Options {
     Options {
         retry_interval: Some(Duration::from_secs(1 + rng.below(3))),
         request_timeout: Some(Duration::from_secs(1 + rng.below(3))),
+        wait_result: rng.happens(400).then_some(true),
         ..Options::default()
     }
 }

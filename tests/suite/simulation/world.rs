@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use crate::support::{model_store::ModelStore, rng::Rng, time::ManualTime};
 
-use super::{client::Promise, counts::Counts, participants::Participants, weather::Weather};
+use super::{
+    client::Promise, counts::Counts, flaw::Flaw, participants::Participants, weather::Weather,
+};
 
 /// Where the simulated Redis's clock starts.
 const START: Timestamp = Timestamp::from_us(1_800_000_000_000_000);
@@ -25,6 +27,7 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) store: ModelStore,
     pub(crate) weather: Weather,
+    pub(crate) flaw: Flaw,
     started: Instant,
     participants: Mutex<Participants>,
     questions: Mutex<BTreeMap<String, u64>>,
@@ -36,12 +39,13 @@ pub(crate) struct World {
 
 impl World {
     /// The run that belongs to `seed`; call it inside a runtime whose time is paused.
-    pub(crate) fn new(seed: u64, is_traced: bool) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, is_traced: bool, flaw: Flaw) -> Arc<Self> {
         let time = Arc::new(ManualTime::starting_at(START));
         Arc::new(Self {
             seed,
             store: ModelStore::new(time, SHARDS),
             weather: Weather::of(seed),
+            flaw,
             started: Instant::now(),
             participants: Mutex::default(),
             questions: Mutex::default(),
@@ -73,8 +77,21 @@ impl World {
         lock(&self.participants)
     }
 
+    /// Something happened that never should.
+    pub(crate) fn fault(&self, fault: String) {
+        self.trace(|| format!("FAULT: {fault}"));
+        self.participants().faults.push(fault);
+    }
+
+    /// Whether Redis has no room for anything new.
+    pub(crate) fn is_full(&self) -> bool {
+        let (from, to) = self.weather.full;
+        (from..to).contains(&self.elapsed())
+    }
+
     /// A client was told so.
     pub(crate) fn promised(&self, gid: &Gid, promise: Promise) {
+        self.trace(|| format!("the client of {gid} is promised {promise:?}"));
         lock(&self.promises).push((gid.clone(), promise));
     }
 
@@ -91,6 +108,11 @@ impl World {
     /// Whether the request with `token` asked to stop something by force.
     pub(crate) fn was_forced(&self, token: &Token) -> bool {
         lock(&self.stops_by_force).contains(token)
+    }
+
+    /// Whether anybody reads the trace.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.trace.is_some()
     }
 
     /// Writes a line of the trace, if there is one.

@@ -1,0 +1,87 @@
+//! The real worker and service on a simulated node.
+
+use std::{sync::Arc, time::Duration};
+
+use tandem::{
+    pattern::Policy,
+    service::{Service, ServiceSettings},
+    telemetry::metrics::Metrics,
+    wire::Limits,
+    worker::{Worker, WorkerSettings},
+};
+
+use crate::support::rng::Rng;
+
+use super::{faulty_caller::FaultyCaller, faulty_store::FaultyStore, node::Node};
+
+/// The use cases as a client's request finds them.
+pub(crate) type RealService = Service<FaultyStore, FaultyCaller, Node>;
+
+/// What one start of a node runs.
+pub(crate) struct Server {
+    pub(crate) node: Arc<Node>,
+    pub(crate) worker: Arc<Worker<FaultyStore, FaultyCaller, Node>>,
+    pub(crate) service: Arc<RealService>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Server {
+    /// Starts to work on `node`.
+    pub(crate) fn start(node: &Arc<Node>) -> Arc<Self> {
+        let (worker_settings, service_settings) = settings(node.world.seed);
+        let store = Arc::new(FaultyStore::new(Arc::clone(node)));
+        let caller = Arc::new(FaultyCaller::new(Arc::clone(node)));
+        let metrics = Metrics::new().unwrap();
+        let worker = Worker::new(
+            Arc::clone(&store),
+            Arc::clone(&caller),
+            Arc::clone(node),
+            Arc::clone(&metrics),
+            &node.name,
+            worker_settings,
+        );
+        let service = Service::new(
+            Arc::clone(&worker),
+            store,
+            caller,
+            Arc::clone(node),
+            Arc::clone(&metrics),
+            service_settings,
+        );
+        worker.start();
+        Arc::new(Self { node: Arc::clone(node), worker, service: Arc::new(service), metrics })
+    }
+
+    /// What its metrics say that must not be so of a node with nothing to do.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let page = self.metrics.render();
+        let is_leak = |line: &&str| {
+            let value = ["tandem_in_work ", "tandem_queue "].map(|name| line.strip_prefix(name));
+            value.into_iter().flatten().any(|value| value != "0")
+        };
+        page.lines().filter(is_leak).map(|line| format!("{}: {line}", self.node.name)).collect()
+    }
+}
+
+/// Of some seeds the places are few, so that requests queue and are turned away.
+fn settings(seed: u64) -> (WorkerSettings, ServiceSettings) {
+    let mut rng = Rng::of(seed, &["settings"]);
+    let worker = WorkerSettings {
+        in_work_max: [1, 2, 64][rng.index(3)],
+        policy: Policy {
+            retry_interval: Duration::from_secs(2),
+            request_timeout: Duration::from_secs(2),
+            timeout_to_fail: Duration::from_secs(8),
+            backoff_max: Duration::from_secs(5),
+            busy_retry: Duration::from_millis(500),
+        },
+        ..WorkerSettings::default()
+    };
+    let service = ServiceSettings {
+        limits: Limits { steps_max: 10 },
+        queue_max: [0, 1, 16][rng.index(3)],
+        backlog_max: [2, 1_000][rng.index(2)],
+        answer_timeout: Duration::from_secs(1 + rng.below(8)),
+    };
+    (worker, service)
+}
