@@ -265,13 +265,10 @@ impl Run {
     /// is due. The backoff grows once, however many branches erred.
     fn end_round(&mut self, now: Timestamp) -> Timestamp {
         let state = &mut self.global.state;
-        let last_error = self.round.last_error.take();
-        if last_error.is_some() {
+        if self.round.last_error.is_some() {
             state.error_rounds = state.error_rounds.saturating_add(1);
         }
-        if state.last_error != last_error {
-            state.last_error = last_error;
-        }
+        state.last_error.clone_from(&self.round.last_error);
         self.round.version += 1;
         let wait = if self.round.only_busy() {
             self.policy.busy_retry
