@@ -63,6 +63,10 @@ impl Round {
         self.query_prepared
     }
 
+    pub(super) fn has_called_rows(&self) -> bool {
+        self.rows.iter().any(|&tried| tried != Tried::Not)
+    }
+
     pub(super) fn started(&mut self, target: Target) {
         self.set(target, Tried::InFlight);
         self.n_in_flight += 1;
