@@ -23,7 +23,7 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
         (Target::Row(_), Outcome::Ongoing) | (_, Outcome::Busy) => {}
         (Target::QueryPrepared, Outcome::Success) => {
             run.round.promoted = true;
-            run.global.state.error_rounds = 0;
+            run.reset_backoff();
             let delay = run.global.spec.delay;
             run.global.state.not_before = (!delay.is_zero()).then(|| now.plus(delay));
             run.decide(Status::Submitted, None);
@@ -31,7 +31,7 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
         (Target::QueryPrepared, Outcome::Failure(text)) => {
             run.decide(Status::Failed, Some(clip(&text, REASON_BYTES_MAX).to_owned()));
         }
-        (Target::QueryPrepared, Outcome::Ongoing) => run.global.state.error_rounds = 0,
+        (Target::QueryPrepared, Outcome::Ongoing) => run.reset_backoff(),
     }
 }
 

@@ -243,7 +243,13 @@ impl Run {
     /// A row succeeded; what it was backing off for is over.
     fn succeeded(&mut self, row: usize, now: Timestamp) {
         self.set_progress(row, Progress::Succeeded, Some(now));
+        self.reset_backoff();
+    }
+
+    /// A definite answer came: the next error is the first in a row again.
+    fn reset_backoff(&mut self) {
         self.global.state.error_rounds = 0;
+        self.round.version += 1;
     }
 
     /// A decision: the state from here on must be stored before what follows from it is called.
@@ -252,6 +258,7 @@ impl Run {
         if reason.is_some() {
             self.global.state.reason = reason;
         }
+        self.global.state.last_error.clone_from(&self.round.last_error);
         self.round.version += 1;
         self.round.gate = self.round.version;
     }
