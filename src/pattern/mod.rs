@@ -6,6 +6,8 @@
 //! changes.
 
 pub mod backoff;
+#[cfg(test)]
+mod laws;
 mod message;
 mod round;
 mod saga;
