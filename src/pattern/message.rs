@@ -23,7 +23,7 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
         (Target::Row(_), Outcome::Ongoing) | (_, Outcome::Busy) => {}
         (Target::QueryPrepared, Outcome::Success) => {
             run.round.promoted = true;
-            run.global.state.error_rounds = 0;
+            run.reset_backoff();
             let delay = run.global.spec.delay;
             run.global.state.not_before = (!delay.is_zero()).then(|| now.plus(delay));
             run.decide(Status::Submitted, None);
@@ -31,21 +31,23 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
         (Target::QueryPrepared, Outcome::Failure(text)) => {
             run.decide(Status::Failed, Some(clip(&text, REASON_BYTES_MAX).to_owned()));
         }
-        (Target::QueryPrepared, Outcome::Ongoing) => run.global.state.error_rounds = 0,
+        (Target::QueryPrepared, Outcome::Ongoing) => run.reset_backoff(),
     }
 }
 
 fn ask(run: &mut Run, now: Timestamp) -> Decided {
+    // First what was begun: the estimate of the time may go back below the due time again.
+    match run.round.query_prepared() {
+        Tried::InFlight => return Decided::Await,
+        Tried::Over => return Decided::EndRound { at_the_latest: None },
+        Tried::Not => {}
+    }
     let timeout = prepared_timeout(&run.global.spec, &run.policy);
     let due_at = run.global.created_at.plus(timeout);
     if now < due_at {
         return Decided::RestUntil(due_at);
     }
-    match run.round.query_prepared() {
-        Tried::Not => Decided::Call(vec![Target::QueryPrepared]),
-        Tried::InFlight => Decided::Await,
-        Tried::Over => Decided::EndRound { at_the_latest: None },
-    }
+    Decided::Call(vec![Target::QueryPrepared])
 }
 
 fn deliver(run: &mut Run, now: Timestamp) -> Decided {
@@ -53,7 +55,9 @@ fn deliver(run: &mut Run, now: Timestamp) -> Decided {
         run.decide(Status::Succeed, None);
         return Decided::Again;
     }
-    if let Some(not_before) = run.global.state.not_before.filter(|&at| now < at) {
+    // Once something was called its time had come, even if the estimate goes back below it again.
+    let not_before = run.global.state.not_before.filter(|&at| now < at);
+    if let Some(not_before) = not_before.filter(|_| !run.round.has_called_rows()) {
         return Decided::RestUntil(not_before);
     }
     let ready = run.ready_actions();

@@ -6,6 +6,8 @@
 //! changes.
 
 pub mod backoff;
+#[cfg(test)]
+mod laws;
 mod message;
 mod round;
 mod saga;
@@ -243,7 +245,13 @@ impl Run {
     /// A row succeeded; what it was backing off for is over.
     fn succeeded(&mut self, row: usize, now: Timestamp) {
         self.set_progress(row, Progress::Succeeded, Some(now));
+        self.reset_backoff();
+    }
+
+    /// A definite answer came: the next error is the first in a row again.
+    fn reset_backoff(&mut self) {
         self.global.state.error_rounds = 0;
+        self.round.version += 1;
     }
 
     /// A decision: the state from here on must be stored before what follows from it is called.
@@ -252,6 +260,7 @@ impl Run {
         if reason.is_some() {
             self.global.state.reason = reason;
         }
+        self.global.state.last_error.clone_from(&self.round.last_error);
         self.round.version += 1;
         self.round.gate = self.round.version;
     }
@@ -265,13 +274,10 @@ impl Run {
     /// is due. The backoff grows once, however many branches erred.
     fn end_round(&mut self, now: Timestamp) -> Timestamp {
         let state = &mut self.global.state;
-        let last_error = self.round.last_error.take();
-        if last_error.is_some() {
+        if self.round.last_error.is_some() {
             state.error_rounds = state.error_rounds.saturating_add(1);
         }
-        if state.last_error != last_error {
-            state.last_error = last_error;
-        }
+        state.last_error.clone_from(&self.round.last_error);
         self.round.version += 1;
         let wait = if self.round.only_busy() {
             self.policy.busy_retry

@@ -28,7 +28,8 @@ pub(super) struct Round {
     pub(super) limit_reached: bool,
     pub(super) last_error: Option<String>,
     n_busy: usize,
-    n_answers: usize,
+    /// A branch asked to be asked again.
+    is_ongoing: bool,
     pub(super) version: u64,
     pub(super) gate: u64,
     pub(super) promoted: bool,
@@ -46,7 +47,7 @@ impl Round {
             limit_reached: false,
             last_error: None,
             n_busy: 0,
-            n_answers: 0,
+            is_ongoing: false,
             version: 0,
             gate: 0,
             promoted: false,
@@ -60,6 +61,10 @@ impl Round {
 
     pub(super) fn query_prepared(&self) -> Tried {
         self.query_prepared
+    }
+
+    pub(super) fn has_called_rows(&self) -> bool {
+        self.rows.iter().any(|&tried| tried != Tried::Not)
     }
 
     pub(super) fn started(&mut self, target: Target) {
@@ -97,9 +102,8 @@ impl Round {
         }
         match outcome {
             Outcome::Busy => self.n_busy += 1,
-            Outcome::Success | Outcome::Failure(_) | Outcome::Ongoing | Outcome::Unknown(_) => {
-                self.n_answers += 1;
-            }
+            Outcome::Ongoing => self.is_ongoing = true,
+            Outcome::Success | Outcome::Failure(_) | Outcome::Unknown(_) => {}
         }
     }
 
@@ -112,9 +116,10 @@ impl Round {
         self.last_error = Some(clip(message, LAST_ERROR_BYTES_MAX).to_owned());
     }
 
-    /// Whether the round stopped since a host had no room, and for no other reason.
+    /// Whether the round stopped since a host had no room, and for no other reason: a branch that
+    /// erred or is ongoing is not asked again before its interval is over.
     pub(super) fn only_busy(&self) -> bool {
-        self.n_busy > 0 && self.last_error.is_none()
+        self.n_busy > 0 && !self.is_ongoing && self.last_error.is_none()
     }
 
     fn set(&mut self, target: Target, tried: Tried) -> Option<Tried> {

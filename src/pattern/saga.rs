@@ -19,6 +19,7 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
         Outcome::Success => run.succeeded(row, now),
         Outcome::Failure(text) if is_action => {
             run.set_progress(row, Progress::Failed, Some(now));
+            run.reset_backoff();
             // Whoever failed first says why.
             if run.global.state.status == Status::Submitted {
                 let reason = clip(&text, REASON_BYTES_MAX).to_owned();

@@ -168,3 +168,30 @@ fn an_action_is_marked_before_it_is_called_and_the_mark_is_a_gate() {
     assert_eq!((run.gate(), run.version()), (1, 1));
     assert_eq!(run.next(T0), Step::Await);
 }
+
+#[test]
+fn a_full_host_is_tried_again_soon_unless_another_branch_must_not() {
+    let busy_with = |other: Outcome| {
+        let saga = global(Mode::Saga, Status::Submitted, 2, |spec| spec.concurrent = true);
+        play(saga, T0, &[("a1", &[other]), ("a2", &[Outcome::Busy])]).1
+    };
+    assert_eq!(busy_with(Outcome::Success), Step::Rest(T0.plus(Duration::from_millis(500))));
+    assert_eq!(busy_with(Outcome::Ongoing), Step::Rest(T0.plus(Duration::from_secs(10))));
+    assert_eq!(busy_with(error()), Step::Rest(T0.plus(Duration::from_secs(20))));
+}
+
+#[test]
+fn what_was_begun_is_awaited_when_the_estimate_of_the_time_goes_back() {
+    let due_at = T0.plus(Duration::from_secs(35));
+    let mut run = Run::new(global(Mode::Message, Status::Prepared, 1, |_| ()), Policy::default());
+    assert_eq!(run.next(due_at), Step::Call(vec![Target::QueryPrepared]));
+    assert_eq!(run.next(T0), Step::Await);
+
+    let mut delayed = global(Mode::Message, Status::Submitted, 1, |_| ());
+    delayed.state.not_before = Some(due_at);
+    let mut run = Run::new(delayed, Policy::default());
+    assert_eq!(run.next(due_at), Step::Call(vec![Target::Row(0)]));
+    assert_eq!(run.next(T0), Step::Await);
+    run.answer(Target::Row(0), error(), T0);
+    assert_eq!(run.next(T0), Step::Rest(T0.plus(Duration::from_secs(20))));
+}
