@@ -15,3 +15,4 @@ mod scripts;
 mod simulation;
 mod store;
 mod support;
+mod tidy;

@@ -1,7 +1,7 @@
 //! The HTTP API: the table of routes, and what its handlers share.
 //!
-//! The paths, the replies and their quirks are the protocol's (section 2). [`routes`] has the rules
-//! that hold for every path, `handlers/` one use case a file, [`reply`] and [`error`] the words.
+//! The paths, the replies and their quirks are the protocol's (section 2). `routes` has the rules
+//! that hold for every path, `handlers/` one use case a file, `reply` and `error` the words.
 
 mod body;
 mod error;
