@@ -13,8 +13,8 @@ local now = time[1] * 1000000 + time[2]
 local now_text = integer(now)
 
 -- Answers now, then what one(k, a) answers for each item: its first key is KEYS[k], its first
--- argument ARGV[a]. An item that fails answers { 'error', text } and harms no other: each is checked
--- as a whole before its own first write.
+-- argument ARGV[a]. An item that fails answers { 'error', text } and harms no other: each is
+-- checked as a whole before its own first write.
 local function each_item(n_keys, n_head, n_args, one)
   local replies = { now }
   local n_items = (#ARGV - n_head) / n_args

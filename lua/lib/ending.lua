@@ -1,12 +1,12 @@
--- What an end leaves behind: the hash for the retention, and the gid in the list of those that ended
--- in the same minute.
+-- What an end leaves behind: the hash for the retention, and the gid in the list of those that
+-- ended in the same minute.
 
 -- A list takes gids for its minute and for as long as nodes' estimates of the time lag, and its
 -- expiry starts with its first one: so it lives this much longer than the transactions.
 local LIST_MARGIN_MS = 180000
 
--- The only writes of an end that can fail, by a key of another type; so they come before all others,
--- and the list is looked at before the due entry goes. The fault leaves all as it was.
+-- The only writes of an end that can fail, by a key of another type; so they come before all the
+-- others, and the list is looked at before the due entry goes. The fault leaves all as it was.
 local function leave_due(due, ended, gid, retention_ms)
   local n_ended = call('LLEN', ended)
   call('ZREM', due, gid)

@@ -1,6 +1,6 @@
--- What a holder's three writes do alike. Their items begin with the same arguments, from ARGV[a] on:
--- token, number, status letter, rest of the packed state, reason ('' for none), and '1' if it leaves
--- prepared by a back-check.
+-- What a holder's three writes do alike. Their items begin with the same arguments, from ARGV[a]
+-- on: token, number, status letter, rest of the packed state, reason ('' for none), and '1' if it
+-- leaves prepared by a back-check.
 
 -- Whether the record may be written: the reply where it may not, or nil, then what is kept of the
 -- stored state.
@@ -17,7 +17,7 @@ local function judge_record(stored, a)
     return 'refused'
   end
   if status == 'P' and ARGV[a + 5] == '1' then
-    -- The client's own submit is still to come, and its delay, if one was prepared, counts from here.
+    -- The client's own submit is still to come; a delay that was prepared counts from here.
     request = ''
     if stored[5] then
       not_before = integer(now + stored[5])

@@ -1,8 +1,8 @@
 -- The packed state, field s: `<status><mode><n>;<request>;<written at>;<not before>;<rest>`.
--- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message; a small
--- letter says that the body is in a key of its own. n: the number of the state. Request: the last
--- one that changed the status, empty after a back-check's promotion. Times in µs; "not before" is
--- empty but for a delayed message. Only the node reads the rest.
+-- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message; a
+-- small letter says that the body is in a key of its own. n: the number of the state. Request: the
+-- last one that changed the status, empty after a back-check's promotion. Times in µs; "not before"
+-- is empty but for a delayed message. Only the node reads the rest.
 
 local function unpack_state(packed)
   local status, mode, n, request, written_at, not_before, rest =

@@ -1,6 +1,5 @@
 -- Ends what has not ended as failed, over whoever held it. reason '' leaves the stored one.
-local function stop(keys, gid, request, reason, retention_ms)
-  local hash, body, due, ended = keys.hash, keys.body, keys.due, keys.ended
+local function stop(hash, body, due, ended, gid, request, reason, retention_ms)
   local stored = call('HMGET', hash, 's', 'w')
   local _, mode, n, _, _, not_before, rest = unpack_state(stored[1])
   leave_due(due, ended, gid, retention_ms)

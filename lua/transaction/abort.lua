@@ -39,8 +39,7 @@ local function abort(k, a)
   if mode ~= 'M' or status ~= 'P' then
     return { 'conflict', mode, status }
   end
-  local keys = { hash = hash, body = body, due = due, ended = ended }
-  return stop(keys, gid, request, reason, retention_ms)
+  return stop(hash, body, due, ended, gid, request, reason, retention_ms)
 end
 
 return each_item(4, 1, 3, abort)

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- claim_due: the first step of a claim: puts the scores of a shard's due ones to the end of a lease.
+-- claim_due: the first step of a claim: puts a shard's due ones off to the end of a lease.
 --
 -- KEYS, for each item:
 --   [1] tandem:{TAG}:due  due times of the shard, sorted set

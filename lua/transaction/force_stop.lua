@@ -19,7 +19,7 @@
 --   missing             no such gid
 --   { error, text }     nothing was written
 --
--- One script: it takes the hold away in the same change, so that its holder's next write is refused.
+-- One script: it takes the hold away in the same change, so its holder's next write is refused.
 
 local retention_ms = integer(ARGV[1])
 
@@ -38,8 +38,7 @@ local function force_stop(k, a)
   if is_final(status) then
     return { 'ended', status }
   end
-  local keys = { hash = hash, body = body, due = due, ended = ended }
-  return stop(keys, gid, request, stored[2] and '' or reason, retention_ms)
+  return stop(hash, body, due, ended, gid, request, stored[2] and '' or reason, retention_ms)
 end
 
 return each_item(4, 1, 3, force_stop)

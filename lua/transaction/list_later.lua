@@ -13,7 +13,7 @@
 --   { later, gid, … }   the earliest first
 --   { error, text }
 --
--- A script of its own, since the second step must declare the keys of what this one finds.
+-- One script, and not one with the second step, which must declare the keys of what this one finds.
 
 local function list_later(k, a)
   local due = KEYS[k]

@@ -45,7 +45,9 @@ local function create(k, a)
   local delay_us, lease_us = tonumber(ARGV[a + 4]) or 0, ARGV[a + 5]
   local status, rest, body = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9]
   local is_large, x = ARGV[a + 10] == '1', tonumber(ARGV[a + 11])
-  if is_large and call('EXISTS', KEYS[x]) == 0 then
+  -- These are what their names say only where the body is large.
+  local staged, body_key = KEYS[x], KEYS[x + 1]
+  if is_large and call('EXISTS', staged) == 0 then
     return 'restage'
   end
 
@@ -69,7 +71,6 @@ local function create(k, a)
   end
   local token = is_held and request or ''
   if is_large then
-    local staged, body_key = KEYS[x], KEYS[x + 1]
     call('HSET', hash, 't', token, 'c', now_text,
       's', pack_state(status, string.lower(mode), 1, request, not_before, rest))
     adopt_body(staged, body_key)
@@ -105,7 +106,8 @@ local function submit(k, a)
   if status == 'P' then
     return promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
   end
-  if last_request == '' and (status == 'S' or status == 'C') and string.upper(stored_mode) == mode then
+  local is_open_or_done = status == 'S' or status == 'C'
+  if last_request == '' and is_open_or_done and string.upper(stored_mode) == mode then
     -- A back-check promoted it: this is the client's first submit, and must not be told of a
     -- conflict.
     call('HSET', hash, 's', status .. stored_mode .. n .. ';' .. request .. ';' .. written_at .. ';'

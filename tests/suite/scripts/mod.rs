@@ -5,6 +5,7 @@ mod batches;
 mod calls;
 mod claims;
 mod endings;
+mod lint;
 mod memory;
 mod prepare;
 mod promote;
