@@ -200,17 +200,13 @@ impl Request<'_> {
         if !is_large(self.body) {
             return store.call(script, item, deadline).await;
         }
-        self.stage(store, deadline).await?;
+        let staged = self.shard.staged(self.token);
+        store.stage(staged, self.body, deadline).await?;
         let reply = store.call(script, item.clone(), deadline).await?;
         if reply.word() != b"restage" {
             return Ok(reply);
         }
-        self.stage(store, deadline).await?;
+        store.stage(staged, self.body, deadline).await?;
         store.call(script, item, deadline).await
-    }
-
-    async fn stage(&self, store: &RedisStore, deadline: Duration) -> Result<(), StoreError> {
-        let key = self.shard.staged(self.token);
-        store.bodies.stage(key, self.body, store.left(deadline)).await
     }
 }

@@ -24,7 +24,7 @@ use super::{
     connection::Line,
     gather::{Gather, Shared},
     item::Item,
-    keys::Keys,
+    keys::{Key, Keys},
     reply::Reply,
     scripts::ScriptName,
 };
@@ -61,6 +61,18 @@ impl RedisStore {
     /// What is left until `deadline`.
     fn left(&self, deadline: Duration) -> Duration {
         deadline.saturating_sub(self.shared.clock.monotonic())
+    }
+
+    /// Puts `body` under `key`, where a script can adopt it.
+    async fn stage(&self, key: Key<'_>, body: &[u8], deadline: Duration) -> Result<(), StoreError> {
+        let staged = self.bodies.stage(key, body, self.left(deadline)).await;
+        staged.inspect_err(|_| self.shared.metrics.redis_errors.increment(1))
+    }
+
+    /// The large body under `key`; `None` if there is none.
+    async fn body(&self, key: Key<'_>, deadline: Duration) -> Result<Option<Vec<u8>>, StoreError> {
+        let body = self.bodies.get(key, self.left(deadline)).await;
+        body.inspect_err(|_| self.shared.metrics.redis_errors.increment(1))
     }
 
     async fn call(

@@ -98,7 +98,7 @@ impl Whole {
             Some(body) => body,
             None if self.packed(gid)?.is_large => {
                 let key = store.keys.of(gid).body(gid);
-                match store.bodies.get(key, store.left(deadline)).await? {
+                match store.body(key, deadline).await? {
                     Some(body) => body,
                     None => return Ok(None),
                 }

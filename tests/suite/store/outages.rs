@@ -113,6 +113,16 @@ async fn a_silent_redis_is_given_up_in_time_and_used_again_at_once() {
     server.go_on();
     works(&it).await;
     it.store.ping().await.unwrap();
+    // The connections that were given up meanwhile are closed: two lines, the bodies' pool and this
+    // test's own are left.
+    let mut redis = it.redis();
+    let clients = |redis: &mut redis::Connection| {
+        let list: String = redis::cmd("CLIENT").arg("LIST").query(redis).unwrap();
+        list.lines().count()
+    };
+    while clients(&mut redis) > 2 + 4 + 1 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -151,4 +161,35 @@ async fn a_busy_redis_is_told_as_such() {
     let () = redis::cmd("SCRIPT").arg("KILL").query(&mut it.redis()).unwrap();
     assert!(busy.join().unwrap().is_err());
     works(&it).await;
+}
+
+#[tokio::test]
+async fn a_replica_refuses_and_is_used_once_it_is_the_master() {
+    let server = RedisServer::start(&[]);
+    let it = store(&server).await;
+    works(&it).await;
+    let mut redis = it.redis();
+    let mut replica_of = |master: &[&str]| {
+        let () = redis::cmd("REPLICAOF").arg(master).query(&mut redis).unwrap();
+    };
+    replica_of(&["127.0.0.1", "1"]);
+    let (reply, _) = submit_one(&it).await;
+    assert!(
+        matches!(&reply, Err(StoreError::Unreachable(text)) if text.contains("read only replica")),
+        "{reply:?}"
+    );
+    replica_of(&["NO", "ONE"]);
+    works(&it).await;
+}
+
+#[tokio::test]
+async fn each_failed_call_is_counted() {
+    let server = RedisServer::start(&[]);
+    let it = store(&server).await;
+    server.kill();
+    is_given_up(&it).await;
+    let page = it.metrics.render();
+    let line = page.lines().find(|line| line.starts_with("tandem_redis_errors_total "));
+    let count: u32 = line.and_then(|line| line.split(' ').next_back()?.parse().ok()).unwrap();
+    assert!(count >= 2, "{count}");
 }
