@@ -79,7 +79,9 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         loop {
             to_call.retain(|&target| run.is_wanted(target));
             if ending == Ending::None {
-                if self.is_draining() && calls.is_empty() {
+                // What was just decided to be over is not handed back: nobody could take it.
+                let is_over = run.global().state.status.is_final();
+                if self.is_draining() && calls.is_empty() && !is_over {
                     to_call.clear();
                     ending = Ending::Rest(self.clock.redis_now());
                 } else {

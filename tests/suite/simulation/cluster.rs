@@ -8,6 +8,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::support::rng::Rng;
+
 use super::{counts::Count, server::Server, world::World};
 
 /// A client waits this long for an answer.
@@ -17,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct Cluster {
     pub(crate) world: Arc<World>,
     live: Mutex<BTreeMap<u64, Arc<Server>>>,
+    /// Which node each client asked last: often it asks the same again.
+    asked: Mutex<BTreeMap<String, u64>>,
 }
 
 /// What a client knows of its request.
@@ -33,7 +37,7 @@ pub(crate) enum Heard<T> {
 impl Cluster {
     /// No node yet.
     pub(crate) fn new(world: &Arc<World>) -> Arc<Self> {
-        Arc::new(Self { world: Arc::clone(world), live: Mutex::default() })
+        Arc::new(Self { world: Arc::clone(world), live: Mutex::default(), asked: Mutex::default() })
     }
 
     /// Node `number` takes requests.
@@ -65,11 +69,7 @@ impl Cluster {
         let world = &self.world;
         let weather = &world.weather;
         let mut rng = world.chance(&["request", client]);
-        let live = self.live_ones();
-        if live.is_empty() {
-            return Heard::Nobody;
-        }
-        let server = Arc::clone(&live[rng.index(live.len())]);
+        let Some(server) = self.choose(client, &mut rng) else { return Heard::Nobody };
         let is_in_weather = server.node.is_in_weather();
         tokio::time::sleep(rng.up_to_ms(weather.http_ms_max)).await;
         if is_in_weather && rng.happens(weather.lost_http) {
@@ -124,6 +124,17 @@ impl Cluster {
                 Heard::Nothing
             }
         }
+    }
+
+    fn choose(&self, client: &str, rng: &mut Rng) -> Option<Arc<Server>> {
+        let live = self.live();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let again =
+            asked.get(client).filter(|_| rng.happens(600)).and_then(|at| live.get_key_value(at));
+        let nth = rng.index(live.len().max(1));
+        let (number, server) = again.or_else(|| live.iter().nth(nth))?;
+        asked.insert(client.to_owned(), *number);
+        Some(Arc::clone(server))
     }
 
     fn live(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Server>>> {

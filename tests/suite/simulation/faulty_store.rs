@@ -20,7 +20,7 @@ use tandem::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::model_store::ModelStore;
+use crate::support::{model_store::ModelStore, rng::Rng};
 
 use super::{
     counts::Count,
@@ -80,7 +80,7 @@ impl FaultyStore {
         way.is_sent = !is_away && !rng.happens(weather.unreachable);
         way.is_executed = !rng.happens(weather.lost_request);
         way.is_answered = way.is_executed && !rng.happens(weather.lost_reply);
-        way.copy_after = rng.happens(weather.late_copy).then(|| rng.up_to_ms(LATE_COPY_MS_MAX));
+        way.copy_after = rng.happens(weather.late_copy).then(|| late(&mut rng));
         way
     }
 
@@ -184,12 +184,28 @@ impl FaultyStore {
         }
     }
 
+    /// A final state is stored by a finish, and nothing else is.
+    fn check_end(&self, record: &Record, finishes: bool) {
+        let status = record.state.status;
+        if status.is_final() != finishes {
+            let (node, gid) = (&self.node, &record.gid);
+            node.world
+                .fault(format!("{} stores {status:?} of {gid} by the wrong write", node.name));
+        }
+    }
+
     fn recorded(&self, reply: Result<Recorded, StoreError>) -> Result<Recorded, StoreError> {
         if reply == Ok(Recorded::Refused) {
             self.node.world.counts.one(Count::WriteRefused);
         }
         reply.map(|reply| self.node.world.flaw.recorded(reply))
     }
+}
+
+/// Half of the late copies come while the transaction is still in work.
+fn late(rng: &mut Rng) -> Duration {
+    let ms_max = if rng.happens(500) { 1_500 } else { LATE_COPY_MS_MAX };
+    rng.up_to_ms(ms_max)
 }
 
 /// The first words of a reply: the trace is long enough.
@@ -345,6 +361,7 @@ impl Store for FaultyStore {
     }
 
     async fn record(&self, record: &Record) -> Result<Recorded, StoreError> {
+        self.check_end(record, false);
         let flaw = self.node.world.flaw;
         let own = flaw.record(record);
         let to_send = self.clone();
@@ -360,6 +377,7 @@ impl Store for FaultyStore {
     }
 
     async fn rest(&self, record: &Record, due_at: Timestamp) -> Result<Recorded, StoreError> {
+        self.check_end(record, false);
         let own = self.node.world.flaw.record(record);
         self.recorded(
             self.send("rest", record.gid.as_str(), move |s| at_once(s.rest(&own, due_at))).await,
@@ -367,6 +385,7 @@ impl Store for FaultyStore {
     }
 
     async fn finish(&self, record: &Record) -> Result<Recorded, StoreError> {
+        self.check_end(record, true);
         let own = self.node.world.flaw.record(record);
         self.recorded(
             self.send("finish", record.gid.as_str(), move |s| at_once(s.finish(&own))).await,

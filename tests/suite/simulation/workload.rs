@@ -67,15 +67,17 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
     };
     let besides = (0..rng.below(3))
         .map(|_| {
-            let what = match rng.below(11) {
-                0 => Besides::ForceStop,
-                1..=3 => Besides::Submit,
+            let what = match rng.below(12) {
+                0..=1 => Besides::ForceStop,
+                2..=3 => Besides::Submit,
                 4..=6 => Besides::Reset,
                 7 => Besides::ResetLaterThan,
                 8 => Besides::Query,
                 _ => Besides::Abort,
             };
-            (rng.up_to_ms(5_000), what)
+            // Half of them while the work on what came before goes on.
+            let ms_max = if rng.happens(500) { 500 } else { 5_000 };
+            (rng.up_to_ms(ms_max), what)
         })
         .collect();
     let is_prepared = rng.happens(match mode {
