@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # rustup installs there, and a shell that was open before does not look there yet.
-PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+PATH=$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin
 if ! command -v cargo >/dev/null; then
   echo "demo: there is no cargo; install the Rust toolchain (https://rustup.rs) and try again" >&2
   exit 1
@@ -21,5 +21,4 @@ case " $* " in
 *" --redis-url"*) ;; # nobody needs a Redis server of this machine
 *) scripts/setup.sh ;;
 esac
-cargo build --release --locked
-exec cargo run --release --locked --quiet -- demo "$@"
+exec cargo run --release --locked -- demo "$@"

@@ -173,7 +173,7 @@ impl Stage<'_> {
         // From before the submit was sent, hence at most a little too much.
         let late = lateness(call.at.duration_since(submitted), DELAY)?;
         self.page
-            .good(&format!("Status succeed. The call came not early, and {} late.", span(late)))?;
+            .good(&format!("Status succeed. The call was not early, and {} late.", span(late)))?;
         Ok(())
     }
 
