@@ -16,6 +16,7 @@
 //! - [`model`]: the values that all of them speak of
 //! - [`clock`]: the only caller of the system clock
 //! - [`telemetry`]: metric names, labels and units; logs
+//! - [`demo`]: nodes, a Redis and a small bank, and what becomes of four transactions
 //!
 //! `ARCHITECTURE.md` says who may use whom, and why.
 
@@ -24,6 +25,7 @@ pub mod app;
 pub mod branch;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod local_redis;
 pub mod model;
 pub mod pattern;

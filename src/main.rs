@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use tandem::{
     app,
     config::{self, Config},
-    local_redis,
+    demo, local_redis,
     telemetry::logging,
 };
 
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("serve", flags)) => serve(flags),
+        Some((demo::COMMAND, flags)) => exit(demonstrate(flags)),
         Some((local_redis::CHILD_COMMAND, flags)) => redis_child(flags),
         // clap refuses whatever is not declared.
         _ => ExitCode::from(USAGE),
@@ -33,6 +34,7 @@ fn command() -> Command {
         .subcommand(config::with_flags(
             Command::new("serve").about("Serves the API and drives the transactions"),
         ))
+        .subcommand(demo::command())
         .subcommand(local_redis::child_command())
 }
 
@@ -58,15 +60,25 @@ fn redis_child(flags: &ArgMatches) -> ExitCode {
 
 fn run(config: Config) -> anyhow::Result<()> {
     logging::install(&config.log, config.log_format)?;
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow!("a provider of cryptography was installed before"))?;
+    install_cryptography()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.worker_threads)
         .enable_all()
         .build()
         .context("the runtime cannot be made")?;
     runtime.block_on(app::serve(config))
+}
+
+fn demonstrate(flags: &ArgMatches) -> anyhow::Result<()> {
+    install_cryptography()?;
+    demo::run(flags)
+}
+
+/// HTTP clients take it from the process.
+fn install_cryptography() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("a provider of cryptography was installed before"))
 }
 
 fn exit(result: anyhow::Result<()>) -> ExitCode {

@@ -5,7 +5,13 @@
 //! where only unsafe code can run. So tandem starts itself with a subcommand that asks for it and
 //! then becomes the server, which keeps what was asked for.
 
-use std::{ffi::OsString, io, os::unix::process::CommandExt as _, process::Command};
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{self, Command},
+};
 
 use clap::{Arg, ArgMatches, value_parser};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -49,7 +55,7 @@ impl ChildError {
 /// The subcommand that [`child_command`] declares.
 pub const CHILD_COMMAND: &str = "redis-child";
 
-pub(super) const PARENT_PID_FLAG: &str = "parent-pid";
+const PARENT_PID_FLAG: &str = "parent-pid";
 
 const PROGRAM: &str = "program";
 
@@ -68,6 +74,14 @@ pub fn child_command() -> clap::Command {
         .about("Becomes a program that ends with its parent; for tandem's own use")
         .hide(true)
         .args([parent_pid, program])
+}
+
+/// A command line of `executable`, which is tandem, that lacks only a program and its arguments: that
+/// program gets a SIGTERM when the thread that starts it ends, however it ends.
+pub fn tied_command(executable: &Path) -> Command {
+    let mut command = Command::new(executable);
+    command.arg(CHILD_COMMAND).arg(format!("--{PARENT_PID_FLAG}={}", process::id())).arg("--");
+    command
 }
 
 /// Becomes the program that `matches` of [`child_command`] name, which gets a SIGTERM when the

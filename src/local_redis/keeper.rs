@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     io,
     path::Path,
-    process::{self, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, Options,
-    child::{CHILD_COMMAND, ChildError, PARENT_PID_FLAG},
+    child::{ChildError, tied_command},
     folder::{Folder, write_pid},
     log::Log,
 };
@@ -185,11 +185,8 @@ impl Keeper {
 
     /// The command line of the server. `stdin`, which it does not read, is the lock that it holds.
     fn command(&self, stdin: Stdio) -> Command {
-        let mut command = Command::new(&self.options.executable);
+        let mut command = Command::from(tied_command(&self.options.executable));
         command
-            .arg(CHILD_COMMAND)
-            .arg(format!("--{PARENT_PID_FLAG}={}", process::id()))
-            .arg("--")
             .arg(&self.options.server)
             .args([OsStr::new("--dir"), self.folder.data().as_os_str()])
             .args([OsStr::new("--unixsocket"), self.folder.socket().as_os_str()]);

@@ -19,7 +19,7 @@ use std::{
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::child::{CHILD_COMMAND, ChildError, child_command, run_child};
+pub use self::child::{CHILD_COMMAND, ChildError, child_command, run_child, tied_command};
 use self::{folder::Folder, keeper::Keeper};
 
 /// What to start, and where.

@@ -11,6 +11,7 @@ mod gather;
 mod item;
 mod keys;
 mod redis_store;
+mod remove;
 mod reply;
 pub mod scripts;
 
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use crate::model::{Gid, Global, Mode, Spec, State, Status, Timestamp, Token};
 
 pub use redis_store::{ConnectError, RedisStore, StoreSettings};
+pub use remove::remove_deployment;
 
 /// How safe a write must be before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 )]
 
 mod branch;
+mod demo;
 mod differential;
 mod local_redis;
 mod processes;

@@ -1,0 +1,65 @@
+//! A client of tandem's HTTP API, as small as the demonstration needs it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+/// How often an unfinished transaction is asked after.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// Longest wait for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client of any node.
+pub(super) struct Api {
+    client: reqwest::Client,
+}
+
+/// What a node answered.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// Its message, empty where all went well.
+    pub(super) message: String,
+}
+
+impl Api {
+    /// A client that goes through no proxy: all is on this machine.
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build();
+        Ok(Self { client: client.context("no HTTP client can be made")? })
+    }
+
+    /// POSTs a transaction to the node at `base`; `call` is `submit` or `prepare`.
+    pub(super) async fn send(&self, base: &str, call: &str, body: &Value) -> anyhow::Result<Reply> {
+        let url = format!("{base}/api/dtmsvr/{call}");
+        let response = self.client.post(&url).json(body).send().await;
+        let response = response.with_context(|| format!("{call} was not answered"))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.with_context(|| format!("{call} was cut off"))?;
+        let reply: Value = serde_json::from_str(&text).unwrap_or_default();
+        let message = reply["message"].as_str().unwrap_or_default().to_owned();
+        Ok(Reply { status, message })
+    }
+
+    /// Waits until `gid` has ended, and answers its status, as the node at `base` sees it.
+    pub(super) async fn ended(&self, base: &str, gid: &str) -> anyhow::Result<String> {
+        loop {
+            let status = self.status(base, gid).await?;
+            if matches!(status.as_str(), "succeed" | "failed") {
+                return Ok(status);
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    /// The status of `gid`, as the node at `base` sees it.
+    pub(super) async fn status(&self, base: &str, gid: &str) -> anyhow::Result<String> {
+        let url = format!("{base}/api/dtmsvr/query?gid={gid}");
+        let answered = async { self.client.get(&url).send().await?.json::<Value>().await };
+        let found = answered.await.context("query was not answered")?;
+        Ok(found["transaction"]["status"].as_str().unwrap_or("unknown").to_owned())
+    }
+}

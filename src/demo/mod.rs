@@ -1,0 +1,131 @@
+//! `tandem demo`: two nodes, a Redis and a small bank, and what becomes of four transactions.
+//!
+//! One succeeds, one is refused and undone, one's node is killed, and one is a two-phase message
+//! with a delay. All is checked: the answers, the order of the calls, the books.
+
+mod api;
+mod bank;
+mod books;
+mod check;
+mod node;
+mod page;
+mod stage;
+mod story;
+
+use std::io;
+
+use anyhow::{Context as _, bail};
+use clap::{Arg, ArgMatches, Command};
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use self::{
+    api::Api,
+    bank::Bank,
+    books::Balances,
+    node::Node,
+    page::Page,
+    stage::Redis,
+    story::{STORIES, Stage},
+};
+use crate::config::RedisUrl;
+
+/// The subcommand that [`command`] declares.
+pub const COMMAND: &str = "demo";
+
+const REDIS_URL: &str = "redis-url";
+
+/// What the nodes are told, and the story tells; the default of `tandem serve`.
+const LEASE_SECONDS: u64 = 3;
+
+/// What stands on the accounts at first.
+const OPENING: Balances = Balances { a: 100, b: 50 };
+
+/// The declaration of the subcommand.
+pub fn command() -> Command {
+    let redis_url = Arg::new(REDIS_URL)
+        .long(REDIS_URL)
+        .value_name("URL")
+        .value_parser(|text: &str| {
+            RedisUrl::parse(text).ok_or("allowed: a URL such as redis://127.0.0.1:6379/0")
+        })
+        .help("A Redis to use, with keys that are removed at the end; without it, one is started");
+    Command::new(COMMAND)
+        .about("Shows and checks what tandem does: two nodes, a bank, and a node that is killed")
+        .arg(redis_url)
+}
+
+/// Runs the demonstration of the flags of [`command`] and prints it. It leaves no process and no
+/// file behind, also when it is told to stop.
+///
+/// # Errors
+/// When something cannot be started, is not as it should be, or the process is told to stop.
+pub fn run(flags: &ArgMatches) -> anyhow::Result<()> {
+    let given = flags.get_one::<RedisUrl>(REDIS_URL).cloned();
+    // On this thread, which lives as long as the process: the nodes end with the thread that
+    // started them.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("the runtime cannot be made")?.block_on(demonstrate(given))
+}
+
+async fn demonstrate(given: Option<RedisUrl>) -> anyhow::Result<()> {
+    let mut told_to_stop = Box::pin(told_to_stop()?);
+    // A start is not broken off, so that what was started is stopped again.
+    let redis = Redis::open(given).await?;
+    let mut nodes = Vec::new();
+    let played = tokio::select! {
+        played = play(&redis, &mut nodes) => played,
+        signal = &mut told_to_stop => Err(anyhow::anyhow!("{signal}: stopped before its end")),
+    };
+    for node in &mut nodes {
+        // One of them is dead already.
+        let _ = node.kill().await;
+    }
+    let closed = redis.close().await;
+    played.and(closed)
+}
+
+async fn play(redis: &Redis, nodes: &mut Vec<Node>) -> anyhow::Result<()> {
+    let page = Page::new();
+    let (told, calls) = mpsc::unbounded_channel();
+    let bank = Bank::open(OPENING, told).await?;
+    page.title("Two nodes of tandem, one Redis, and a bank with two accounts")?;
+    page.fact("redis", redis.words())?;
+    for number in 1..=2 {
+        let node = Node::start(number, redis.url(), redis.key_prefix()).await?;
+        page.fact(&format!("node {number}"), &format!("{}  process {}", node.base(), node.pid))?;
+        nodes.push(node);
+    }
+    let [one, two] = nodes.as_mut_slice() else { bail!("there are not two nodes") };
+    page.fact("bank", &format!("{}  {}", bank.base(), bank.balances()))?;
+    page.say("Each op of a branch counts once at the bank: that is its barrier.")?;
+
+    let mut stage = Stage { page, bank, calls, api: Api::new()?, one, two };
+    for (number, title) in (1_usize..).zip(STORIES) {
+        stage.page.title(&format!("{number}. {title}"))?;
+        stage.play(number).await.with_context(|| format!("{number}. {title}"))?;
+    }
+    let total = stage.bank.balances().total();
+    stage.page.title(&format!(
+        "All four ended as they should, and the books balance: {} before, {total} after.",
+        OPENING.total()
+    ))?;
+    Ok(())
+}
+
+/// Waits for a signal that ends processes, and answers its name.
+fn told_to_stop() -> io::Result<impl Future<Output = &'static str>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "interrupted",
+            _ = terminate.recv() => "terminated",
+            _ = hangup.recv() => "hung up",
+        }
+    })
+}

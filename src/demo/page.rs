@@ -1,0 +1,82 @@
+//! What the demonstration prints: titles, sentences, and calls in columns.
+
+use std::{
+    env,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use super::bank::Call;
+use crate::model::Op;
+
+const BOLD: &str = "1";
+const GREEN: &str = "32";
+const RED: &str = "31";
+const YELLOW: &str = "33";
+
+/// Standard output, coloured if it is a terminal.
+pub(super) struct Page {
+    has_colours: bool,
+}
+
+impl Page {
+    /// A page on standard output. `NO_COLOR` keeps a terminal plain (<https://no-color.org>).
+    pub(super) fn new() -> Self {
+        let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { has_colours: !is_plain && io::stdout().is_terminal() }
+    }
+
+    /// A heading with an empty line before it.
+    pub(super) fn title(&self, text: &str) -> io::Result<()> {
+        print(&format!("\n{}", self.paint(BOLD, text)))
+    }
+
+    /// A line of the story.
+    pub(super) fn say(&self, text: &str) -> io::Result<()> {
+        print(&format!("   {text}"))
+    }
+
+    /// One fact: its name and what it is.
+    pub(super) fn fact(&self, name: &str, text: &str) -> io::Result<()> {
+        print(&format!("   {name:<8} {text}"))
+    }
+
+    /// One call, in columns: branch, op, what it is about, what became of it, the accounts.
+    pub(super) fn call(&self, call: &Call) -> io::Result<()> {
+        let entry = if call.is_unanswered {
+            format!("{}, no answer yet", call.entry)
+        } else {
+            call.entry.to_string()
+        };
+        let entry = self.paint(
+            match call.op {
+                _ if call.entry.is_refusal() => RED,
+                _ if call.is_unanswered => YELLOW,
+                Op::Compensate => YELLOW,
+                Op::Action | Op::QueryPrepared => GREEN,
+            },
+            &format!("{entry:<23}"),
+        );
+        let (branch_id, op) = (&call.branch_id, call.op.as_str());
+        let movement = call.movement.to_string();
+        print(&format!(
+            "     branch {branch_id}  {op:<10}  {movement:<18}  {entry}  {}",
+            call.balances
+        ))
+    }
+
+    /// How it ended well.
+    pub(super) fn good(&self, text: &str) -> io::Result<()> {
+        print(&format!("   {}", self.paint(GREEN, text)))
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.has_colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Not `println`, which panics when whoever reads the output has closed it.
+fn print(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
