@@ -249,6 +249,11 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
             "Redis may drop stored transactions when it is full: set maxmemory-policy to noeviction"
         );
     }
+    if field("aof_enabled") == Some("0") {
+        tracing::warn!(
+            "Redis keeps no append-only file: transactions that are stored are lost when it crashes"
+        );
+    }
     Ok(())
 }
 
