@@ -14,23 +14,26 @@ use crate::model::{LAST_ERROR_BYTES_MAX, Mode, Progress, Row, State, Status, Tim
 /// Why a packed state cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its packed state is damaged: {0}")]
-pub(super) struct Garbled(&'static str);
+pub struct Garbled(&'static str);
 
 /// A packed state, taken apart up to its rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Packed<'a> {
-    pub(super) status: Status,
+pub struct Packed<'a> {
+    /// Where the transaction stands.
+    pub status: Status,
     /// Whether the body is in a key of its own.
-    pub(super) is_large: bool,
+    pub is_large: bool,
     /// The number of the state.
-    pub(super) n: u64,
-    pub(super) written_at: Timestamp,
-    pub(super) not_before: Option<Timestamp>,
+    pub n: u64,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// Only of a delayed message: nothing is called before.
+    pub not_before: Option<Timestamp>,
     rest: &'a str,
 }
 
 /// The letter of a mode.
-pub(super) const fn mode_letter(mode: Mode) -> char {
+pub const fn mode_letter(mode: Mode) -> char {
     match mode {
         Mode::Saga => 'S',
         Mode::Message => 'M',
@@ -38,12 +41,12 @@ pub(super) const fn mode_letter(mode: Mode) -> char {
 }
 
 /// The mode of a letter; a small one says that the body is in a key of its own.
-pub(super) fn mode_of(letter: char) -> Option<Mode> {
+pub fn mode_of(letter: char) -> Option<Mode> {
     Mode::ALL.into_iter().find(|mode| mode_letter(*mode) == letter.to_ascii_uppercase())
 }
 
 /// What the node writes of `state`.
-pub(super) fn pack_rest(state: &State, created_at: Timestamp) -> String {
+pub fn pack_rest(state: &State, created_at: Timestamp) -> String {
     let mut rest = String::with_capacity(state.rows.len() * 5 + 8);
     rest.extend(state.rows.iter().map(|row| progress_letter(row.progress)));
     rest.push(';');
@@ -68,7 +71,7 @@ impl<'a> Packed<'a> {
     ///
     /// # Errors
     /// When it is not what the scripts write.
-    pub(super) fn read(packed: &'a [u8]) -> Result<Self, Garbled> {
+    pub fn read(packed: &'a [u8]) -> Result<Self, Garbled> {
         let text = std::str::from_utf8(packed).map_err(|_| Garbled("it is not UTF-8"))?;
         let mut fields = text.splitn(5, ';');
         let mut field = || fields.next().ok_or(Garbled("a field is missing"));
@@ -90,7 +93,7 @@ impl<'a> Packed<'a> {
     ///
     /// # Errors
     /// When the rest is not what [`pack_rest`] writes, or has not `row_count` rows.
-    pub(super) fn state(
+    pub fn state(
         &self,
         created_at: Timestamp,
         reason: Option<String>,

@@ -5,7 +5,7 @@
 //! token is answered as the first run was.
 
 mod bodies;
-mod codec;
+pub mod codec;
 mod connection;
 mod gather;
 mod item;
