@@ -8,26 +8,30 @@
 //! pipe that only the test process holds, and stops the server when the pipe closes.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    os::unix::process::CommandExt,
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    os::unix::{net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Starts the server anew at each line of its input; at the end of its input stops it and removes its
-/// directory, which is `$1`; the rest is the server's command line.
+/// directory, which is `$1`; the rest is the server's command line. The system sends a group whose
+/// parent died a SIGHUP if one of it stands still, as a paused server does.
 const KEEPER: &str = r#"
+trap '' HUP
 exec 2>&1
 dir=$1; shift
 "$@" & pid=$!
 while read -r _; do wait "$pid" 2>/dev/null; "$@" & pid=$!; done
-kill -KILL "$pid"; wait "$pid" 2>/dev/null
+exec >/dev/null 2>&1
+kill -KILL "$pid"; wait "$pid"
 rm -rf "$dir"
 "#;
 
@@ -200,4 +204,42 @@ fn a_private_server_takes_arguments_and_is_gone_once_dropped() {
 #[should_panic(expected = "did not start")]
 fn a_server_that_cannot_start_says_so() {
     RedisServer::start(&["--no-such-option", "1"]);
+}
+
+#[test]
+#[ignore = "not a test: a process for the next one to kill"]
+fn a_process_with_a_paused_server() {
+    let server = RedisServer::start(&[]);
+    server.pause();
+    println!("{STANDS_AT}{}", socket(&server.directory).display());
+    // Until it is killed.
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+const STANDS_AT: &str = "stands at ";
+
+#[test]
+fn a_server_ends_with_a_killed_process_even_if_it_is_paused() {
+    let mut process = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "support::redis::a_process_with_a_paused_server"])
+        .args(["--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary of the tests");
+    let path = BufReader::new(process.stdout.take().expect("piped above"))
+        .lines()
+        .map(|line| line.expect("text"))
+        .find_map(|line| line.split_once(STANDS_AT).map(|(_, path)| path.to_owned()))
+        .expect("a server");
+    let mut connection = UnixStream::connect(path).expect("a server that stands still");
+    connection.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    process.kill().expect("it is there");
+    process.wait().expect("it was killed");
+    // It never accepted the connection, so its end is a reset.
+    let is_gone = match connection.read(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    };
+    assert!(is_gone, "it outlived the process that started it");
 }
