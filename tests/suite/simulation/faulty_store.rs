@@ -353,11 +353,7 @@ impl Store for FaultyStore {
             Ok(false) => self.node.world.counts.one(Count::RenewalRefused),
             Err(_) => {}
         }
-        match self.node.world.flaw {
-            Flaw::IgnoresLeases => Ok(true),
-            Flaw::IgnoresRefusals => renewed.map(|_| true),
-            _ => renewed,
-        }
+        self.node.world.flaw.renewed(renewed)
     }
 
     async fn record(&self, record: &Record) -> Result<Recorded, StoreError> {

@@ -5,6 +5,7 @@
 //! `SIM_SEEDS` says how many seeds are run, and `SIM_SEED` runs one and prints all that happens.
 
 mod body;
+mod call_rules;
 mod client;
 mod cluster;
 mod counts;
