@@ -17,7 +17,7 @@ use super::{
 };
 
 /// A slow call arrives at most this much after it was made.
-pub(crate) const SLOW_CALL_MS_MAX: u64 = 30_000;
+pub(crate) const SLOW_CALL_MS_MAX: u64 = 12_000;
 
 /// The participants as one node sees them.
 #[derive(Clone, Debug)]
