@@ -72,6 +72,8 @@ pub(crate) struct Client {
     plan: Plan,
     /// Requests that create, sent and not answered to have had no effect.
     creating: AtomicU32,
+    /// Submits that were sent.
+    submits: AtomicU32,
 }
 
 impl Client {
@@ -83,6 +85,7 @@ impl Client {
             name: format!("client of {}", plan.spec.gid),
             plan,
             creating: AtomicU32::new(0),
+            submits: AtomicU32::new(0),
         }
     }
 
@@ -161,9 +164,16 @@ impl Client {
         let mut told = Told::Unknown;
         for _ in 0..ATTEMPTS {
             let before = self.status();
+            if request == Request::Submit {
+                self.submits.fetch_add(1, Ordering::Relaxed);
+            }
             told = self.ask_once(request).await;
             self.world.trace(|| format!("{}: {request:?}: told {told:?}", self.name));
             self.take_in(request, &told, before);
+            let is_only_submit = self.submits.load(Ordering::Relaxed) == 1;
+            if is_only_submit && told == refused_as(Status::Succeed) {
+                self.world.fault(format!("{}: its only submit is refused", self.name));
+            }
             match told {
                 Told::NotDone | Told::Unknown => {
                     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -352,6 +362,10 @@ impl Client {
     fn gid(&self) -> &Gid {
         &self.plan.spec.gid
     }
+}
+
+fn refused_as(status: Status) -> Told {
+    Told::Failure(format!("current status '{}', cannot sumbmit.", status.as_str()))
 }
 
 /// The status that a refusal names.

@@ -70,6 +70,8 @@ impl Cluster {
         let weather = &world.weather;
         let mut rng = world.chance(&["request", client]);
         let Some(server) = self.choose(client, &mut rng) else { return Heard::Nobody };
+        // A node may stand still, and Redis not answer, a little longer than the weather lasts.
+        let is_calm = world.elapsed() > weather.clears_up_at + PATIENCE;
         let is_in_weather = server.node.is_in_weather();
         tokio::time::sleep(rng.up_to_ms(weather.http_ms_max)).await;
         if is_in_weather && rng.happens(weather.lost_http) {
@@ -121,6 +123,9 @@ impl Cluster {
             },
             () = tokio::time::sleep(PATIENCE) => {
                 handler.abort();
+                if is_calm {
+                    world.fault(format!("{client}: no answer within {PATIENCE:?}"));
+                }
                 Heard::Nothing
             }
         }

@@ -1,29 +1,29 @@
-//! The way between one node and the participants, and what must hold of each call at the moment
-//! that it is made.
+//! The way between one node and the participants.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tandem::{
     branch::Caller,
-    clock::Clock,
-    model::{BranchCall, Mode, Op, Outcome, Progress, Protocol, Status},
+    model::{BranchCall, Outcome, Protocol},
 };
 use tokio::sync::oneshot;
 
-use super::{counts::Count, node::Node, participants::Arrival, world::World};
+use super::{
+    call_rules::{UnderWay, fault_of},
+    counts::Count,
+    node::Node,
+    participants::Arrival,
+    world::World,
+};
 
 /// A slow call arrives at most this much after it was made.
-pub(crate) const SLOW_CALL_MS_MAX: u64 = 30_000;
+pub(crate) const SLOW_CALL_MS_MAX: u64 = 12_000;
 
 /// The participants as one node sees them.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyCaller {
     node: Arc<Node>,
-    under_way: Arc<Mutex<BTreeSet<String>>>,
+    under_way: Arc<UnderWay>,
 }
 
 impl FaultyCaller {
@@ -56,16 +56,11 @@ impl Caller for FaultyCaller {
         let world = Arc::clone(&node.world);
         world.counts.one(Count::BranchCall);
         let what = format!("{} {} {}", call.gid, call.branch_id, call.op.as_str());
-        if let Some(fault) = fault_of(&world, node, call) {
+        let faults = [fault_of(&world, node, call), self.under_way.fault_of(node, call)];
+        for fault in faults.into_iter().flatten() {
             world.fault(format!("{} calls {what}: {fault}", node.name));
         }
-        // By another hold than before, it may be called again.
-        let grant = node.grant(call.gid);
-        let key = format!("{what} {:?}", grant.map(|grant| grant.token));
-        let Some(_guard) = UnderWay::enter(&self.under_way, key) else {
-            world.fault(format!("{} calls {what} while the same call is under way", node.name));
-            return Outcome::Unknown("under way".to_owned());
-        };
+        let _under_way = self.under_way.enter(node, call);
         node.perhaps_falter("before a call").await;
         let is_busy = world.chance(&["busy", &node.name, &what]).happens(world.weather.busy);
         if node.is_in_weather() && is_busy {
@@ -102,26 +97,6 @@ impl Caller for FaultyCaller {
     }
 }
 
-/// One call that this node waits for.
-struct UnderWay {
-    all: Arc<Mutex<BTreeSet<String>>>,
-    what: String,
-}
-
-impl UnderWay {
-    /// `None` if this node waits for the same call already, under the same hold.
-    fn enter(all: &Arc<Mutex<BTreeSet<String>>>, what: String) -> Option<Self> {
-        let is_new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(what.clone());
-        is_new.then(|| Self { all: Arc::clone(all), what })
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.what);
-    }
-}
-
 fn arrive(node: &Node, mut arrival: Arrival, is_given_up: bool) -> Outcome {
     let world = &node.world;
     arrival.is_late = is_given_up || node.is_dead() || !is_holder(world, node, &arrival);
@@ -145,48 +120,4 @@ fn is_holder(world: &World, node: &Node, arrival: &Arrival) -> bool {
 /// Whether `token` was given out by the start called `name`.
 pub(crate) fn is_of(token: &str, name: &str) -> bool {
     token.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'))
-}
-
-/// What is wrong with making this call now, by what is stored: nothing is called before the state
-/// is stored from which a successor would call it too.
-fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Option<String> {
-    let Some(entry) = world.store.entry(call.gid) else {
-        return Some("nothing is stored".to_owned());
-    };
-    let Some(grant) = node.grant(call.gid) else {
-        return Some("it was never granted a hold".to_owned());
-    };
-    if node.monotonic() >= grant.until {
-        return Some(format!("its hold ended at {:?}", grant.until));
-    }
-    let is_holder = entry.holder.as_ref() == Some(&grant.token);
-    let status = entry.state.status;
-    if call.op == Op::QueryPrepared {
-        let is_asked_late = is_holder && status != Status::Prepared;
-        return is_asked_late.then(|| format!("it is {status:?}"));
-    }
-    let (row, _) = (0..entry.state.rows.len())
-        .filter_map(|row| Some((row, entry.spec.branch(row)?)))
-        .find(|(_, branch)| branch.branch_id == call.branch_id && branch.op == call.op)?;
-    let progress = entry.state.rows.get(row)?.progress;
-    if is_holder && matches!(progress, Progress::Succeeded | Progress::Failed) {
-        return Some(format!("the row is stored as {progress:?}"));
-    }
-    if entry.state.not_before.is_some_and(|at| world.store.time().now() < at) {
-        return Some("it is delayed for longer".to_owned());
-    }
-    match (call.op, entry.spec.mode) {
-        // A message is never undone: a successor calls whatever is not done.
-        (Op::Action, Mode::Saga) if progress == Progress::NotStarted => {
-            Some("that it may have run is not stored".to_owned())
-        }
-        (Op::Action, _) if is_holder && status != Status::Submitted => {
-            Some(format!("an action of what is {status:?}"))
-        }
-        (Op::Compensate, Mode::Saga) if !matches!(status, Status::Aborting | Status::Failed) => {
-            Some(format!("a compensation of what is {status:?}"))
-        }
-        (Op::Compensate, Mode::Message) => Some("a message has no compensation".to_owned()),
-        (Op::Action | Op::Compensate | Op::QueryPrepared, Mode::Saga | Mode::Message) => None,
-    }
 }

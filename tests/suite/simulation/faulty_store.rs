@@ -33,7 +33,7 @@ use super::{
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A copy of a command is executed at most this much later than the command.
-pub(crate) const LATE_COPY_MS_MAX: u64 = 30_000;
+pub(crate) const LATE_COPY_MS_MAX: u64 = 12_000;
 
 /// The store as one node sees it.
 #[derive(Clone, Debug)]
@@ -353,11 +353,7 @@ impl Store for FaultyStore {
             Ok(false) => self.node.world.counts.one(Count::RenewalRefused),
             Err(_) => {}
         }
-        match self.node.world.flaw {
-            Flaw::IgnoresLeases => Ok(true),
-            Flaw::IgnoresRefusals => renewed.map(|_| true),
-            _ => renewed,
-        }
+        self.node.world.flaw.renewed(renewed)
     }
 
     async fn record(&self, record: &Record) -> Result<Recorded, StoreError> {

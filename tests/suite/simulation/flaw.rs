@@ -2,7 +2,7 @@
 
 use tandem::{
     model::{Outcome, Progress},
-    store::{Record, Recorded, TakeReply},
+    store::{Record, Recorded, StoreError, TakeReply},
 };
 
 /// A rule that is broken in one run.
@@ -43,14 +43,15 @@ impl Flaw {
     /// What is stored instead of `record`.
     pub(crate) fn record(self, record: &Record) -> Record {
         let mut record = record.clone();
-        let forgotten = match self {
-            Self::ForgetsWhatMayHaveRun => Some(Progress::MayHaveRun),
-            Self::ForgetsWhatIsDone => Some(Progress::Succeeded),
-            _ => None,
-        };
-        let rows = record.state.rows.iter_mut();
-        for row in rows.filter(|row| Some(row.progress) == forgotten) {
-            row.progress = Progress::NotStarted;
+        for row in &mut record.state.rows {
+            let is_forgotten = match row.progress {
+                Progress::MayHaveRun => self == Self::ForgetsWhatMayHaveRun,
+                Progress::Succeeded => self == Self::ForgetsWhatIsDone,
+                Progress::NotStarted | Progress::Failed => false,
+            };
+            if is_forgotten {
+                row.progress = Progress::NotStarted;
+            }
         }
         record
     }
@@ -61,13 +62,21 @@ impl Flaw {
     }
 
     /// What the worker hears instead of `reply` to a claim.
-    pub(crate) fn taken(self, reply: TakeReply) -> TakeReply {
+    pub(crate) fn taken(self, mut reply: TakeReply) -> TakeReply {
+        if let TakeReply::Taken(taken) = &mut reply
+            && self == Self::IgnoresDelays
+        {
+            taken.global.state.not_before = None;
+        }
+        reply
+    }
+
+    /// What the worker hears instead of `reply` to a renewal.
+    pub(crate) fn renewed(self, reply: Result<bool, StoreError>) -> Result<bool, StoreError> {
         match reply {
-            TakeReply::Taken(mut taken) if self == Self::IgnoresDelays => {
-                taken.global.state.not_before = None;
-                TakeReply::Taken(taken)
-            }
-            other => other,
+            _ if self == Self::IgnoresLeases => Ok(true),
+            Ok(_) if self == Self::IgnoresRefusals => Ok(true),
+            Ok(_) | Err(_) => reply,
         }
     }
 
@@ -76,7 +85,11 @@ impl Flaw {
         match outcome {
             Outcome::Unknown(text) if self == Self::ErrorIsFailure => Outcome::Failure(text),
             Outcome::Failure(_) if self == Self::FailureIsSuccess => Outcome::Success,
-            other => other,
+            Outcome::Success
+            | Outcome::Failure(_)
+            | Outcome::Ongoing
+            | Outcome::Unknown(_)
+            | Outcome::Busy => outcome,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! `SIM_SEEDS` says how many seeds are run, and `SIM_SEED` runs one and prints all that happens.
 
 mod body;
+mod call_rules;
 mod client;
 mod cluster;
 mod counts;
@@ -37,7 +38,7 @@ use run::run;
 const SEEDS: u64 = 1_000;
 
 /// Within so many seeds each flaw must show.
-const SEEDS_OF_FLAWS: u64 = 150;
+const SEEDS_OF_FLAWS: u64 = 500;
 
 #[test]
 fn whatever_goes_wrong_every_transaction_ends_as_it_must() {

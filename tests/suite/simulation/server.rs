@@ -14,6 +14,15 @@ use crate::support::rng::Rng;
 
 use super::{faulty_caller::FaultyCaller, faulty_store::FaultyStore, node::Node};
 
+/// Where a transaction says nothing.
+pub(crate) const POLICY: Policy = Policy {
+    retry_interval: Duration::from_secs(2),
+    request_timeout: Duration::from_secs(2),
+    timeout_to_fail: Duration::from_secs(8),
+    backoff_max: Duration::from_secs(5),
+    busy_retry: Duration::from_millis(500),
+};
+
 /// The use cases as a client's request finds them.
 pub(crate) type RealService = Service<FaultyStore, FaultyCaller, Node>;
 
@@ -68,13 +77,7 @@ fn settings(seed: u64) -> (WorkerSettings, ServiceSettings) {
     let mut rng = Rng::of(seed, &["settings"]);
     let worker = WorkerSettings {
         in_work_max: [1, 2, 64][rng.index(3)],
-        policy: Policy {
-            retry_interval: Duration::from_secs(2),
-            request_timeout: Duration::from_secs(2),
-            timeout_to_fail: Duration::from_secs(8),
-            backoff_max: Duration::from_secs(5),
-            busy_retry: Duration::from_millis(500),
-        },
+        policy: POLICY,
         ..WorkerSettings::default()
     };
     let service = ServiceSettings {

@@ -1,0 +1,124 @@
+//! What must hold of each call at the moment at which a node makes it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tandem::{
+    clock::Clock,
+    model::{BranchCall, Gid, Mode, Op, Progress, Status, Token},
+    pattern::prepared_timeout,
+};
+
+use super::{node::Node, server::POLICY, world::World};
+
+/// The calls that one node waits for.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay(Mutex<Vec<Call>>);
+
+/// One of them: by another hold than before, it may be made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Call {
+    gid: Gid,
+    token: Option<Token>,
+    branch_id: String,
+    op: Op,
+}
+
+impl Call {
+    fn of(node: &Node, call: &BranchCall<'_>) -> Self {
+        Self {
+            gid: call.gid.clone(),
+            token: node.grant(call.gid).map(|grant| grant.token),
+            branch_id: call.branch_id.to_owned(),
+            op: call.op,
+        }
+    }
+}
+
+impl UnderWay {
+    /// What is wrong with making this call beside those.
+    pub(crate) fn fault_of(&self, node: &Node, call: &BranchCall<'_>) -> Option<String> {
+        let call = Call::of(node, call);
+        let calls = self.calls();
+        if calls.contains(&call) {
+            return Some("the same call is under way".to_owned());
+        }
+        let is_action = |other: &&Call| {
+            other.op == Op::Action && other.gid == call.gid && other.token == call.token
+        };
+        let action = calls.iter().find(is_action).filter(|_| call.op == Op::Compensate)?;
+        Some(format!("action {} is under way", action.branch_id))
+    }
+
+    /// It is under way until what this answers is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, node: &Node, call: &BranchCall<'_>) -> impl Drop + use<> {
+        let call = Call::of(node, call);
+        self.calls().push(call.clone());
+        Entered { all: Arc::clone(self), call }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Entered {
+    all: Arc<UnderWay>,
+    call: Call,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut calls = self.all.calls();
+        if let Some(at) = calls.iter().position(|call| *call == self.call) {
+            calls.remove(at);
+        }
+    }
+}
+
+/// What is wrong with making this call now, by what is stored: nothing is called before the state
+/// is stored from which a successor would call it too.
+pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Option<String> {
+    let Some(entry) = world.store.entry(call.gid) else {
+        return Some("nothing is stored".to_owned());
+    };
+    let Some(grant) = node.grant(call.gid) else {
+        return Some("it was never granted a hold".to_owned());
+    };
+    if node.monotonic() >= grant.until {
+        return Some(format!("its hold ended at {:?}", grant.until));
+    }
+    let is_holder = entry.holder.as_ref() == Some(&grant.token);
+    let status = entry.state.status;
+    if call.op == Op::QueryPrepared {
+        let asked_from = entry.created_at.plus(prepared_timeout(&entry.spec, &POLICY));
+        return if world.store.time().now() < asked_from {
+            Some("it may be prepared for longer".to_owned())
+        } else {
+            (is_holder && status != Status::Prepared).then(|| format!("it is {status:?}"))
+        };
+    }
+    let (row, _) = (0..entry.state.rows.len())
+        .filter_map(|row| Some((row, entry.spec.branch(row)?)))
+        .find(|(_, branch)| branch.branch_id == call.branch_id && branch.op == call.op)?;
+    let progress = entry.state.rows.get(row)?.progress;
+    if is_holder && matches!(progress, Progress::Succeeded | Progress::Failed) {
+        return Some(format!("the row is stored as {progress:?}"));
+    }
+    if entry.state.not_before.is_some_and(|at| world.store.time().now() < at) {
+        return Some("it is delayed for longer".to_owned());
+    }
+    match (call.op, entry.spec.mode) {
+        // A message is never undone: a successor calls whatever is not done.
+        (Op::Action, Mode::Saga) if progress == Progress::NotStarted => {
+            Some("that it may have run is not stored".to_owned())
+        }
+        (Op::Action, _) if is_holder && status != Status::Submitted => {
+            Some(format!("an action of what is {status:?}"))
+        }
+        (Op::Compensate, Mode::Saga) if !matches!(status, Status::Aborting | Status::Failed) => {
+            Some(format!("a compensation of what is {status:?}"))
+        }
+        (Op::Compensate, Mode::Message) => Some("a message has no compensation".to_owned()),
+        (Op::Action | Op::Compensate | Op::QueryPrepared, Mode::Saga | Mode::Message) => None,
+    }
+}
