@@ -1,13 +1,18 @@
 //! From a body to a spec that can be stored: whatever is wrong with it is told before.
 
+use http::{HeaderName, HeaderValue};
+
 use super::{Service, ServiceError};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, GidError, Spec},
+    model::{Gid, GidError, Spec, clip},
     store::Store,
     wire::{BadRequest, Request, read_request},
 };
+
+/// A bad name is quoted up to this length: enough to recognize it.
+const QUOTED_BYTES_MAX: usize = 64;
 
 impl From<BadRequest> for ServiceError {
     fn from(error: BadRequest) -> Self {
@@ -28,8 +33,23 @@ pub(super) fn read(body: &[u8]) -> Result<(Gid, Request), ServiceError> {
     Ok((gid, request))
 }
 
+/// A header that cannot be sent would make each call an error, for ever.
+fn check_headers(spec: &Spec) -> Result<(), ServiceError> {
+    for (name, value) in spec.options.branch_headers.iter().flatten() {
+        let told = if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            format!("branch_headers: `{}` is no name of a header", clip(name, QUOTED_BYTES_MAX))
+        } else if HeaderValue::from_bytes(value.as_bytes()).is_err() {
+            format!("branch_headers: the value of `{name}` cannot be sent")
+        } else {
+            continue;
+        };
+        return Err(ServiceError::Invalid(told));
+    }
+    Ok(())
+}
+
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
-    /// Checks `request` as a whole, each of its URLs included.
+    /// Checks `request` as a whole, each of its URLs and headers included.
     pub(super) fn spec(&self, gid: Gid, request: Request) -> Result<Spec, ServiceError> {
         let spec = request.into_spec(gid, &self.settings.limits)?;
         let check = |url: &str, field: &dyn Fn() -> String| {
@@ -41,6 +61,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             check(&step.compensate, &|| format!("steps[{number}].compensate"))?;
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
+        check_headers(&spec)?;
         Ok(spec)
     }
 

@@ -103,7 +103,7 @@ async fn a_field_of_a_wrong_type_and_which_one() {
             (of("concurrent", json!(1)), "concurrent: wanted"),
             (of("retry_interval", json!("10")), "retry_interval: wanted"),
             (of("request_timeout", json!(1.5)), "request_timeout: wanted"),
-            (of("timeout_to_fail", json!(-1)), "timeout_to_fail: wanted"),
+            (of("timeout_to_fail", json!(-1)), "timeout_to_fail: -1 is negative"),
             (of("retry_limit", json!([])), "retry_limit: wanted"),
             (of("branch_headers", json!({"a": 5})), "a value of branch_headers: wanted a string"),
             (of("branch_headers", json!([])), "branch_headers: wanted"),
@@ -144,7 +144,7 @@ async fn a_transaction_that_cannot_be_run() {
             (custom("7"), "custom_data of a saga must be JSON text"),
             (custom(r#"{"concurrent":"yes"}"#), "concurrent: wanted"),
             (message(r#"{"delay":"10"}"#), "custom_data of a msg must be JSON text"),
-            (message(r#"{"delay":-1}"#), "delay: wanted"),
+            (message(r#"{"delay":-1}"#), "delay: -1 is negative"),
         ],
     )
     .await;

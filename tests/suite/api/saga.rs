@@ -267,7 +267,7 @@ async fn an_empty_url_is_a_success_without_a_call() {
 async fn a_payload_of_3_mb_arrives_byte_for_byte() {
     let (api, bank) = (Api::start(&[]).await, Participant::start().await);
     let gid = fresh_name();
-    let payload: String = (0..150_000).map(|n| format!("{n:09}\u{e9}\"\\\n\t/\u{1f600}")).collect();
+    let payload: String = (0..160_000).map(|n| format!("{n:09}\u{e9}\"\\\n\t/\u{1f600}")).collect();
     assert!(payload.len() > 3_000_000);
     let large = with(saga(&gid, 2, &bank), json!({"payloads": [payload, "small"]}));
     let reply = api.send(Method::POST, "/api/dtmsvr/submit", "", large.to_string()).await;
