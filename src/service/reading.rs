@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -65,10 +65,15 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         Ok(spec)
     }
 
-    /// Refuses new transactions while more are due than can be worked on.
-    pub(super) fn check_backlog(&self) -> Result<(), ServiceError> {
+    /// Refuses `gid`, if it is new, while more is due than can be worked on. What is there already
+    /// adds nothing to the backlog, and its client must not be told that nothing was stored.
+    pub(super) async fn check_backlog(&self, gid: &Gid) -> Result<(), ServiceError> {
         let backlog = self.worker.backlog();
         if backlog < self.settings.backlog_max {
+            return Ok(());
+        }
+        let stored = self.store.query(gid).await;
+        if stored.map_err(|error| trouble::writing(&error))?.is_some() {
             return Ok(());
         }
         Err(ServiceError::TooBusy {
@@ -76,7 +81,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 "{backlog} transactions are due and wait for work (setting backlog_max): \
                  nothing was stored, come again later"
             ),
-            retry_after: super::trouble::RETRY_AFTER,
+            retry_after: trouble::RETRY_AFTER,
         })
     }
 }
