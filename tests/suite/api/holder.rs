@@ -1,5 +1,6 @@
 //! An API call and the node that has the transaction in work never overwrite each other: each call
-//! against a holder in a branch call and in query_prepared, on its node and on another.
+//! against a holder in a branch call and in the question
+//! whether a message was prepared, on its node and on another.
 
 use serde_json::{Value, json};
 

@@ -236,3 +236,22 @@ async fn a_delay_counts_from_the_answer_where_the_client_had_to_be_asked() {
     assert!(asked.elapsed() >= Duration::from_millis(990), "{:?}", asked.elapsed());
     assert_eq!(api.ended(&gid).await, "succeed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_message_is_kept_from_its_preparation() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let gid = fresh_name();
+    let payload = "payload \u{e9}".repeat(350_000);
+    let large = with(message(&gid, 1, &shop), json!({"payloads": [payload]}));
+    assert_done(&api.prepare(&large).await);
+    // A large body that is not taken is not kept, either.
+    assert_done(&api.prepare(&large).await);
+    assert_done(&api.submit(&waiting(large.clone())).await);
+    assert_refused(&api.submit(&large).await, "current status 'succeed'");
+    let calls = shop.calls();
+    assert_eq!(calls.len(), 1);
+    assert!(calls[0].body == payload, "{} bytes arrived", calls[0].body.len());
+    for key in api.keys().iter().filter(|key| key.contains(":s:")) {
+        assert!(Api::ttl_ms(key) > 0, "{key} stays for ever");
+    }
+}

@@ -228,8 +228,8 @@ async fn logs_name_the_gid_and_hold_no_payload() {
         "rollback_reason": SECRET,
     });
     let with_secrets = |transaction: Value| with(transaction, secrets.clone());
-    bank.answers("/2", &[Answer::Error, Answer::Says(409, "1234-5678-9012-3456 is refused")]);
-    bank.answers("/ask", &[Answer::Error, Answer::Says(409, "1234-5678-9012-3456 is unknown")]);
+    bank.answers("/2", &[Answer::Error, Answer::Says(409, "it is refused")]);
+    bank.answers("/ask", &[Answer::Error, Answer::Says(409, "it is unknown")]);
     let [undone, asked, aborted, stopped] = [(); 4].map(|()| fresh_name());
     assert_done(&api.submit(&with_secrets(saga(&undone, 2, &bank))).await);
     assert_done(&api.prepare(&with_secrets(message(&asked, 2, &bank))).await);

@@ -1,5 +1,6 @@
 //! What is asked of a transaction that is there already, and how its retries are spaced.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{
@@ -115,4 +116,47 @@ async fn the_backoff_is_capped() {
     shop.answers("/1", &[Answer::Error]);
     assert_ongoing(&api.submit(&waiting(message(&gid, 1, &shop))).await, "status 500");
     rests_each_round(&api, &gid, &[200.0, 300.0, 300.0, 300.0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_submits_at_once_one_runs_it_and_both_are_told_the_result() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let other = api.another(&[]).await;
+    let gids: Vec<String> = (0..20).map(|_| fresh_name()).collect();
+    let both = gids.iter().map(async |gid| {
+        let submitted = waiting(saga(gid, 2, &bank));
+        tokio::join!(api.submit(&submitted), other.submit(&submitted))
+    });
+    for (reply, elsewhere) in join_all(both).await {
+        // One that came after the end is told so.
+        for reply in [&reply, &elsewhere] {
+            let is_told = reply.message().contains("current status 'succeed'");
+            assert!(reply.status == 200 || (reply.status == 409 && is_told), "{reply:?}");
+        }
+        assert!(reply.status == 200 || elsewhere.status == 200);
+    }
+    for gid in &gids {
+        assert_eq!(bank.paths_of(gid), ["/1", "/2"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_submit_and_an_abort_at_once_one_wins() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let other = api.another(&[]).await;
+    let races = (0..40).map(async |n| {
+        let gid = fresh_name();
+        assert_done(&api.prepare(&message(&gid, 1, &shop)).await);
+        let submitted = waiting(message(&gid, 1, &shop));
+        let (first, second) = if n % 2 == 0 { (&*api, &other) } else { (&other, &*api) };
+        let (submit, abort) =
+            tokio::join!(first.submit(&submitted), second.post_gid("abort", &gid));
+        assert_eq!([submit.status, abort.status].iter().min(), Some(&200));
+        assert_eq!([submit.status, abort.status].iter().max(), Some(&409));
+        let calls: &[&str] = if submit.status == 200 { &["/1"] } else { &[] };
+        assert_eq!(shop.paths_of(&gid), calls);
+        let status = if submit.status == 200 { "succeed" } else { "failed" };
+        assert_eq!(api.status(&gid).await, status);
+    });
+    join_all(races).await;
 }

@@ -277,3 +277,20 @@ async fn a_payload_of_3_mb_arrives_byte_for_byte() {
     assert!(calls[0].body == payload, "{} bytes arrived", calls[0].body.len());
     assert_eq!(calls[1].body, "small");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prepared_saga_runs_after_its_submit_and_else_fails_without_a_call() {
+    let (api, bank) = (Api::start(&["--timeout-to-fail", "1s"]).await, Participant::start().await);
+    let (kept, dropped) = (fresh_name(), fresh_name());
+    let long = json!({"timeout_to_fail": 600});
+    assert_done(&api.prepare(&with(saga(&kept, 2, &bank), long)).await);
+    assert_done(&api.prepare(&saga(&dropped, 2, &bank)).await);
+    assert_eq!(bank.calls().len(), 0);
+    assert_done(&api.submit(&waiting(saga(&kept, 1, &bank))).await);
+    assert_eq!(bank.paths_of(&kept), ["/1", "/2"]);
+
+    assert_eq!(api.ended(&dropped).await, "failed");
+    let found = api.query(&dropped).await;
+    assert_eq!(found["transaction"]["rollback_reason"], json!("Timeout after 1 seconds"));
+    assert_eq!(bank.paths_of(&dropped), [""; 0]);
+}
