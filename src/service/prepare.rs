@@ -21,7 +21,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     pub async fn prepare(&self, body: Bytes) -> Result<(), ServiceError> {
         let (gid, request) = read(&body)?;
         let spec = Arc::new(self.spec(gid, request)?);
-        self.check_backlog()?;
+        self.check_backlog(&spec.gid).await?;
         let settings = self.worker.settings();
         let timeout = prepared_timeout(&spec, &settings.policy);
         let item = Prepare {

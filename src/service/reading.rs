@@ -1,13 +1,18 @@
 //! From a body to a spec that can be stored: whatever is wrong with it is told before.
 
-use super::{Service, ServiceError};
+use http::{HeaderName, HeaderValue};
+
+use super::{Service, ServiceError, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, GidError, Spec},
+    model::{Gid, GidError, Spec, clip},
     store::Store,
     wire::{BadRequest, Request, read_request},
 };
+
+/// A bad name is quoted up to this length: enough to recognize it.
+const QUOTED_BYTES_MAX: usize = 64;
 
 impl From<BadRequest> for ServiceError {
     fn from(error: BadRequest) -> Self {
@@ -28,8 +33,23 @@ pub(super) fn read(body: &[u8]) -> Result<(Gid, Request), ServiceError> {
     Ok((gid, request))
 }
 
+/// A header that cannot be sent would make each call an error, for ever.
+fn check_headers(spec: &Spec) -> Result<(), ServiceError> {
+    for (name, value) in spec.options.branch_headers.iter().flatten() {
+        let told = if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            format!("branch_headers: `{}` is no name of a header", clip(name, QUOTED_BYTES_MAX))
+        } else if HeaderValue::from_bytes(value.as_bytes()).is_err() {
+            format!("branch_headers: the value of `{name}` cannot be sent")
+        } else {
+            continue;
+        };
+        return Err(ServiceError::Invalid(told));
+    }
+    Ok(())
+}
+
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
-    /// Checks `request` as a whole, each of its URLs included.
+    /// Checks `request` as a whole, each of its URLs and headers included.
     pub(super) fn spec(&self, gid: Gid, request: Request) -> Result<Spec, ServiceError> {
         let spec = request.into_spec(gid, &self.settings.limits)?;
         let check = |url: &str, field: &dyn Fn() -> String| {
@@ -41,13 +61,19 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             check(&step.compensate, &|| format!("steps[{number}].compensate"))?;
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
+        check_headers(&spec)?;
         Ok(spec)
     }
 
-    /// Refuses new transactions while more are due than can be worked on.
-    pub(super) fn check_backlog(&self) -> Result<(), ServiceError> {
+    /// Refuses `gid`, if it is new, while more is due than can be worked on. What is there already
+    /// adds nothing to the backlog, and its client must not be told that nothing was stored.
+    pub(super) async fn check_backlog(&self, gid: &Gid) -> Result<(), ServiceError> {
         let backlog = self.worker.backlog();
         if backlog < self.settings.backlog_max {
+            return Ok(());
+        }
+        let stored = self.store.query(gid).await;
+        if stored.map_err(|error| trouble::writing(&error))?.is_some() {
             return Ok(());
         }
         Err(ServiceError::TooBusy {
@@ -55,7 +81,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 "{backlog} transactions are due and wait for work (setting backlog_max): \
                  nothing was stored, come again later"
             ),
-            retry_after: super::trouble::RETRY_AFTER,
+            retry_after: trouble::RETRY_AFTER,
         })
     }
 }

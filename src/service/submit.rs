@@ -33,7 +33,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let waits = request.options.wait_result == Some(true);
         let override_options = request.overriding();
         let spec = Arc::new(self.spec(gid, request)?);
-        self.check_backlog()?;
+        self.check_backlog(&spec.gid).await?;
         let wait = waits.then(|| self.wait());
 
         let place = match &wait {

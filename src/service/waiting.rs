@@ -112,6 +112,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         wait: &Wait,
     ) -> Result<(), ServiceError> {
         let mut look_after = LOOK_AFTER;
+        let mut rested_until = None;
         loop {
             match self.store.query(gid).await {
                 Ok(Some(stored)) => {
@@ -120,9 +121,14 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                         return ended(state.status, state.reason.as_deref());
                     }
                     let now = self.clock.redis_now();
-                    if !stored.is_held && stored.due_at.is_some_and(|due_at| due_at > now) {
+                    let is_delayed = state.not_before.is_some_and(|at| at > now);
+                    // What was made due just now, or is being claimed, looks like a rest for a
+                    // moment: only a second look shows one.
+                    let rests_until = stored.due_at.filter(|&at| !stored.is_held && at > now);
+                    if rests_until.is_some() && (is_delayed || rests_until == rested_until) {
                         return Err(ongoing(state.status, state.last_error));
                     }
+                    rested_until = rests_until;
                 }
                 Ok(None) => return Err(self.out_of_time()),
                 Err(error) if error.is_passing() => {}

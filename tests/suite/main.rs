@@ -6,6 +6,7 @@
     reason = "helpers of tests are tests too, though clippy knows only functions marked as such"
 )]
 
+mod api;
 mod branch;
 mod demo;
 mod differential;

@@ -121,4 +121,13 @@ mod tests {
         let reply = send("Transfer-Encoding: chunked", "zz\r\n01\r\n0\r\n\r\n").await;
         assert_eq!(reply.status, 400);
     }
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let reply = send("Content-Length: 10", "01234").await;
+        assert_eq!(reply.status, 400);
+        assert_eq!(
+            reply.text,
+            r#"{"message":"the body could not be read: it was not whole within 60s"}"#
+        );
+    }
 }

@@ -8,10 +8,17 @@ use std::{
 
 use axum::{
     Router,
-    extract::{Query, State},
-    http::{Method, StatusCode, Uri},
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State},
+    http::{HeaderMap, Method, StatusCode, Uri},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use super::server::PATIENCE;
 
 /// What a call is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +33,8 @@ pub(crate) enum Answer {
     Error,
     /// Done, and answered only when the test says so ([`Participant::release`]).
     Held,
+    /// This status with this body.
+    Says(u16, &'static str),
 }
 
 /// One call that arrived.
@@ -36,7 +45,10 @@ pub(crate) struct Call {
     pub(crate) gid: String,
     pub(crate) branch_id: String,
     pub(crate) op: String,
-    pub(crate) body: String,
+    pub(crate) body: Bytes,
+    pub(crate) headers: HeaderMap,
+    /// When it arrived.
+    pub(crate) at: Instant,
 }
 
 /// A business service that listens until the test's runtime ends.
@@ -67,7 +79,10 @@ impl Participant {
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (changed, _) = watch::channel(());
         let shared = Arc::new(Shared { state: Mutex::default(), changed });
-        let router = Router::new().fallback(called).with_state(Arc::clone(&shared));
+        let router = Router::new()
+            .fallback(called)
+            .layer(DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { base, shared }
     }
@@ -107,7 +122,8 @@ impl Participant {
     }
 
     async fn when(&self, is_so: impl Fn(&Inner) -> bool) {
-        self.shared.when(is_so).await;
+        let when = timeout(PATIENCE, self.shared.when(is_so)).await;
+        assert!(when.is_ok(), "only these calls came: {:?}", self.calls());
     }
 }
 
@@ -129,14 +145,25 @@ async fn called(
     method: Method,
     uri: Uri,
     Query(query): Query<HashMap<String, String>>,
-    body: String,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> (StatusCode, &'static str) {
     let path = uri.path().to_owned();
     let of = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (gid, branch_id, op) = (of("gid"), of("branch_id"), of("op"));
     let answer = {
         let mut inner = shared.lock();
-        inner.calls.push(Call { method, path: path.clone(), gid, branch_id, op, body });
+        let (path, at) = (path.clone(), Instant::now());
+        inner.calls.push(Call {
+            method,
+            path: path.clone(),
+            gid,
+            branch_id,
+            op,
+            body,
+            headers,
+            at,
+        });
         match inner.answers.get_mut(&path) {
             Some(answers) if answers.len() > 1 => answers.remove(0),
             Some(answers) => answers.first().copied().unwrap_or(Answer::Success),
@@ -149,6 +176,9 @@ async fn called(
         Answer::Failure => return (StatusCode::CONFLICT, r#"{"error":"refused FAILURE"}"#),
         Answer::Ongoing => return (StatusCode::TOO_EARLY, r#"{"error":"ONGOING"}"#),
         Answer::Error => return (StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"out of order"}"#),
+        Answer::Says(status, text) => {
+            return (StatusCode::from_u16(status).expect("a status"), text);
+        }
         Answer::Held => shared.when(|inner| inner.released.contains_key(&path)).await,
     }
     (StatusCode::OK, r#"{"dtm_result":"SUCCESS"}"#)

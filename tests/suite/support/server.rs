@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Client;
+use reqwest::{Client, Method, header::HeaderMap, redirect::Policy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{task::spawn_blocking, time::timeout};
@@ -28,12 +28,23 @@ pub(crate) struct Server {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
 impl Reply {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The words of a refusal.
+    pub(crate) fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The header of this name; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 }
 
@@ -82,6 +93,47 @@ impl Server {
     pub(crate) async fn get(&self, path: &str) -> Reply {
         let request = self.client.get(format!("{}{path}", self.base));
         answer(request).await.expect("an answer")
+    }
+
+    /// Sends `body` to `path` with this method and, if it is not empty, this Content-Type; no
+    /// redirect is followed.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
+        let client = Client::builder().no_proxy().redirect(Policy::none()).build();
+        let client = client.expect("a client");
+        let mut request = client.request(method, format!("{}{path}", self.base)).body(body);
+        if !content_type.is_empty() {
+            request = request.header("content-type", content_type);
+        }
+        answer(request).await.expect("an answer")
+    }
+
+    /// POSTs `{"gid": gid}` to the endpoint of this name.
+    pub(crate) async fn post_gid(&self, endpoint: &str, gid: &str) -> Reply {
+        let body = serde_json::json!({ "gid": gid }).to_string();
+        self.post(&format!("/api/dtmsvr/{endpoint}"), body).await
+    }
+
+    /// Prepares the transaction.
+    pub(crate) async fn prepare(&self, transaction: &Value) -> Reply {
+        self.post("/api/dtmsvr/prepare", transaction.to_string()).await
+    }
+
+    /// Waits until this number of its metrics page, by the whole name with its labels, is as wanted.
+    pub(crate) async fn until_metric(&self, name: &str, is_wanted: impl Fn(f64) -> bool) {
+        let waiting = async {
+            while !is_wanted(self.metric(name).await) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout(PATIENCE, waiting).await.is_err() {
+            panic!("{name} is {}\n{}", self.metric(name).await, self.log());
+        }
     }
 
     /// Submits the transaction.
@@ -196,8 +248,8 @@ pub(crate) fn client() -> Client {
 
 async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Reply> {
     let response = request.send().await?;
-    let status = response.status().as_u16();
-    Ok(Reply { status, text: response.text().await? })
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(Reply { status, headers, text: response.text().await? })
 }
 
 fn read_log(
