@@ -9,7 +9,7 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// A room (or file) and the words that its code may not say.
-const MAY_NOT_KNOW: [(&str, &[&str]); 8] = [
+const MAY_NOT_KNOW: [(&str, &[&str]); 9] = [
     ("src/model", &["tokio", "redis::", "Instant", "SystemTime", "crate::store", "crate::wire"]),
     ("src/wire", &["tokio", "redis::", "Instant", "SystemTime", "crate::store", "crate::pattern"]),
     ("src/pattern", &["tokio", "redis::", "Instant", "SystemTime", "crate::store", "async fn"]),
@@ -18,6 +18,7 @@ const MAY_NOT_KNOW: [(&str, &[&str]); 8] = [
     ("src/api", &["redis::", "crate::worker", "RedisStore", "HttpCaller", "crate::pattern"]),
     ("src/branch", &["redis::", "crate::store", "crate::worker", "crate::service"]),
     ("src/store", &["crate::worker", "crate::service", "crate::branch", "crate::api"]),
+    ("src/demo", &["redis::cmd", "crate::worker", "crate::service", "crate::api", "RedisStore"]),
 ];
 
 /// What only one place may say: whoever looks for it looks there.
@@ -29,12 +30,14 @@ const ONLY_IN: [(&str, &str); 4] = [
 ];
 
 /// Places that are excused from a rule of [`ONLY_IN`], and why.
-const EXCUSED: [(&str, &str); 3] = [
+const EXCUSED: [(&str, &str); 4] = [
     // Asks its own child whether it answers yet; knows nothing of what is stored.
     ("src/local_redis", "redis::cmd"),
     // tokio's own deadline, which no test drives by hand.
     ("src/branch", "Instant::now"),
     ("src/local_redis", "Instant::now"),
+    // It measures real nodes from outside.
+    ("src/demo", "Instant::now"),
 ];
 
 fn files_below(folder: &str, ending: &str) -> Vec<(String, String)> {
