@@ -33,8 +33,6 @@ const ONLY_IN: [(&str, &str); 4] = [
 const EXCUSED: [(&str, &str); 4] = [
     // Asks its own child whether it answers yet; knows nothing of what is stored.
     ("src/local_redis", "redis::cmd"),
-    // Measures and shows what the nodes did; drives nothing.
-    ("src/demo", "Instant::now"),
     // tokio's own deadline, which no test drives by hand.
     ("src/branch", "Instant::now"),
     ("src/local_redis", "Instant::now"),
