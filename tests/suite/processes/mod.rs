@@ -18,8 +18,9 @@ use crate::support::{
     server::Server,
 };
 
-/// Short leases, so that a test need not wait long for another node to go on.
-const QUICK: [&str; 4] = ["--lease", "600ms", "--redis-timeout", "300ms"];
+/// Short leases, so that a test need not wait long for another node to go on; long enough that none
+/// ends on a busy machine whose node is alive.
+const QUICK: [&str; 4] = ["--lease", "2s", "--redis-timeout", "1s"];
 
 /// Nodes that share one key prefix of the shared Redis.
 struct Nodes {
