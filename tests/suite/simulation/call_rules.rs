@@ -1,6 +1,9 @@
 //! What must hold of each call at the moment at which a node makes it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tandem::{
     clock::Clock,
@@ -10,9 +13,17 @@ use tandem::{
 
 use super::{node::Node, server::POLICY, world::World};
 
-/// The calls that one node waits for.
+/// The calls that one node made.
 #[derive(Debug, Default)]
-pub(crate) struct UnderWay(Mutex<Vec<Call>>);
+pub(crate) struct OwnCalls(Mutex<Calls>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    /// Those that it waits for.
+    under_way: Vec<Call>,
+    /// Those of which it knows that they succeeded.
+    succeeded: Vec<Call>,
+}
 
 /// One of them: by another hold than before, it may be made again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,43 +45,52 @@ impl Call {
     }
 }
 
-impl UnderWay {
+impl OwnCalls {
     /// What is wrong with making this call beside those.
     pub(crate) fn fault_of(&self, node: &Node, call: &BranchCall<'_>) -> Option<String> {
         let call = Call::of(node, call);
         let calls = self.calls();
-        if calls.contains(&call) {
+        if calls.under_way.contains(&call) {
             return Some("the same call is under way".to_owned());
+        }
+        if calls.succeeded.contains(&call) {
+            return Some("it has succeeded under the same hold".to_owned());
         }
         let is_action = |other: &&Call| {
             other.op == Op::Action && other.gid == call.gid && other.token == call.token
         };
-        let action = calls.iter().find(is_action).filter(|_| call.op == Op::Compensate)?;
+        let action =
+            calls.under_way.iter().find(is_action).filter(|_| call.op == Op::Compensate)?;
         Some(format!("action {} is under way", action.branch_id))
     }
 
     /// It is under way until what this answers is dropped.
     pub(crate) fn enter(self: &Arc<Self>, node: &Node, call: &BranchCall<'_>) -> impl Drop + use<> {
         let call = Call::of(node, call);
-        self.calls().push(call.clone());
+        self.calls().under_way.push(call.clone());
         Entered { all: Arc::clone(self), call }
     }
 
-    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+    /// Its node heard that it succeeded.
+    pub(crate) fn succeeded(&self, node: &Node, call: &BranchCall<'_>) {
+        self.calls().succeeded.push(Call::of(node, call));
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Entered {
-    all: Arc<UnderWay>,
+    all: Arc<OwnCalls>,
     call: Call,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let mut calls = self.all.calls();
-        if let Some(at) = calls.iter().position(|call| *call == self.call) {
-            calls.remove(at);
+        let under_way = &mut self.all.calls().under_way;
+        if let Some(at) = under_way.iter().position(|call| *call == self.call) {
+            under_way.remove(at);
         }
     }
 }
@@ -107,12 +127,15 @@ pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Opt
     if entry.state.not_before.is_some_and(|at| world.store.time().now() < at) {
         return Some("it is delayed for longer".to_owned());
     }
+    // A call that has begun may reach its first await just after that: its answer is awaited.
+    let since = world.store.time().now().since(entry.updated_at);
+    let is_just_decided = status == Status::Aborting && since < Duration::from_millis(1);
     match (call.op, entry.spec.mode) {
         // A message is never undone: a successor calls whatever is not done.
         (Op::Action, Mode::Saga) if progress == Progress::NotStarted => {
             Some("that it may have run is not stored".to_owned())
         }
-        (Op::Action, _) if is_holder && status != Status::Submitted => {
+        (Op::Action, _) if is_holder && status != Status::Submitted && !is_just_decided => {
             Some(format!("an action of what is {status:?}"))
         }
         (Op::Compensate, Mode::Saga) if !matches!(status, Status::Aborting | Status::Failed) => {

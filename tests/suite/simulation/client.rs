@@ -11,16 +11,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use tandem::{
-    model::{Gid, Mode, Status},
-    service::ServiceError,
-};
+use tandem::model::{Gid, Mode, Status};
 
 use super::{
     body,
     cluster::{Cluster, Heard},
     counts::Count,
     participants::LocalWork,
+    told::{self, Told},
     workload::{Besides, LocalWorkPlan, Plan},
     world::World,
 };
@@ -47,21 +45,6 @@ enum Request {
     Abort,
     ForceStop,
     Reset,
-}
-
-/// What is left of an answer, or of none, for the client to act on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Told {
-    Done,
-    /// 409.
-    Failure(String),
-    /// 425.
-    Ongoing,
-    /// It is wrong, which of these requests can only mean that there is no such gid.
-    NoSuchGid,
-    /// It had no effect.
-    NotDone,
-    Unknown,
 }
 
 /// One client with one transaction.
@@ -171,7 +154,7 @@ impl Client {
             self.world.trace(|| format!("{}: {request:?}: told {told:?}", self.name));
             self.take_in(request, &told, before);
             let is_only_submit = self.submits.load(Ordering::Relaxed) == 1;
-            if is_only_submit && told == refused_as(Status::Succeed) {
+            if is_only_submit && told == Told::submit_refused(Status::Succeed) {
                 self.world.fault(format!("{}: its only submit is refused", self.name));
             }
             match told {
@@ -209,7 +192,7 @@ impl Client {
             })
             .await;
         let told = match heard {
-            Heard::Answer(answer) => self.read(answer),
+            Heard::Answer(answer) => Told::read(&self.world, &self.name, answer),
             Heard::Nothing => Told::Unknown,
             Heard::Nobody => Told::NotDone,
         };
@@ -232,40 +215,6 @@ impl Client {
         }
     }
 
-    fn read(&self, answer: Result<(), ServiceError>) -> Told {
-        match answer {
-            Ok(()) => Told::Done,
-            Err(ServiceError::Failure(message)) => Told::Failure(message),
-            Err(ServiceError::Ongoing(message)) => {
-                if message.contains("FAILURE") {
-                    self.world.fault(format!("{}: 425 says {message}", self.name));
-                }
-                Told::Ongoing
-            }
-            Err(ServiceError::Invalid(message)) => {
-                if !message.starts_with("no TransGlobal") {
-                    self.world.fault(format!("{}: told {message}", self.name));
-                }
-                Told::NoSuchGid
-            }
-            Err(ServiceError::TooBusy { .. }) => {
-                self.world.counts.one(Count::TooBusy);
-                Told::NotDone
-            }
-            Err(ServiceError::Unavailable { message, .. }) => {
-                if message.contains("no effect") {
-                    Told::NotDone
-                } else {
-                    Told::Unknown
-                }
-            }
-            Err(ServiceError::Internal(message)) => {
-                self.world.fault(format!("{}: told {message}", self.name));
-                Told::Unknown
-            }
-        }
-    }
-
     /// Checks what it was told, and keeps it. `before` is what was stored before it asked.
     fn take_in(&self, request: Request, told: &Told, before: Option<Status>) {
         let waits = request == Request::Submit && self.plan.spec.options.wait_result == Some(true);
@@ -280,7 +229,7 @@ impl Client {
                 Request::Abort | Request::ForceStop => self.ended(Status::Failed),
                 Request::Reset => {}
             },
-            Told::Failure(message) => match status_in(message) {
+            Told::Failure(message) => match told::status_in(message) {
                 Some(Status::Aborting) => self.promised(Promise::Ended(Status::Failed)),
                 Some(status) if status.is_final() => self.ended(status),
                 // Of an abort alone: it came too late for what goes on.
@@ -362,16 +311,4 @@ impl Client {
     fn gid(&self) -> &Gid {
         &self.plan.spec.gid
     }
-}
-
-fn refused_as(status: Status) -> Told {
-    Told::Failure(format!("current status '{}', cannot sumbmit.", status.as_str()))
-}
-
-/// The status that a refusal names.
-fn status_in(message: &str) -> Option<Status> {
-    let (_, after) = ["current status '", "error. status: "]
-        .into_iter()
-        .find_map(|before| message.split_once(before))?;
-    Status::ALL.into_iter().find(|status| after.starts_with(status.as_str()))
 }

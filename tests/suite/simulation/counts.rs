@@ -19,6 +19,7 @@ pub(crate) enum Count {
     LateCall,
     Crash,
     Pause,
+    Panic,
     Succeeded,
     Undone,
     StoppedByForce,
@@ -35,7 +36,7 @@ pub(crate) enum Count {
 }
 
 impl Count {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::StoreCall,
         Self::StoreFault,
         Self::LateCopy,
@@ -43,6 +44,7 @@ impl Count {
         Self::LateCall,
         Self::Crash,
         Self::Pause,
+        Self::Panic,
         Self::Succeeded,
         Self::Undone,
         Self::StoppedByForce,

@@ -1,6 +1,6 @@
 //! The way between one node and the participants.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use tandem::{
     branch::Caller,
@@ -9,7 +9,7 @@ use tandem::{
 use tokio::sync::oneshot;
 
 use super::{
-    call_rules::{UnderWay, fault_of},
+    call_rules::{OwnCalls, fault_of},
     counts::Count,
     node::Node,
     participants::Arrival,
@@ -23,13 +23,13 @@ pub(crate) const SLOW_CALL_MS_MAX: u64 = 12_000;
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyCaller {
     node: Arc<Node>,
-    under_way: Arc<UnderWay>,
+    own_calls: Arc<OwnCalls>,
 }
 
 impl FaultyCaller {
     /// The participants as `node` sees them.
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        Self { node, under_way: Arc::default() }
+        Self { node, own_calls: Arc::default() }
     }
 
     /// How long the call takes there, and its answer back.
@@ -56,12 +56,18 @@ impl Caller for FaultyCaller {
         let world = Arc::clone(&node.world);
         world.counts.one(Count::BranchCall);
         let what = format!("{} {} {}", call.gid, call.branch_id, call.op.as_str());
-        let faults = [fault_of(&world, node, call), self.under_way.fault_of(node, call)];
+        let faults = [fault_of(&world, node, call), self.own_calls.fault_of(node, call)];
         for fault in faults.into_iter().flatten() {
             world.fault(format!("{} calls {what}: {fault}", node.name));
         }
-        let _under_way = self.under_way.enter(node, call);
+        let _under_way = self.own_calls.enter(node, call);
         node.perhaps_falter("before a call").await;
+        if node.is_in_weather() && world.chance(&["panic", &what]).happens(world.weather.panic) {
+            world.throws();
+            world.trace(|| format!("{} PANICS at a call of {what}", node.name));
+            // As a panic, without a message on the terminal.
+            resume_unwind(Box::new("simulated"));
+        }
         let is_busy = world.chance(&["busy", &node.name, &what]).happens(world.weather.busy);
         if node.is_in_weather() && is_busy {
             return Outcome::Busy;
@@ -88,6 +94,9 @@ impl Caller for FaultyCaller {
         };
         node.perhaps_falter("after a call").await;
         let outcome = world.flaw.outcome(outcome);
+        if outcome == Outcome::Success {
+            self.own_calls.succeeded(node, call);
+        }
         world.trace(|| format!("{} got of {what}: {outcome:?}", node.name));
         outcome
     }

@@ -44,7 +44,10 @@ impl<'a> MakeWriter<'a> for Logs {
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes).trim_end().to_owned();
-        if self.is_error {
+        // A panic that the simulation threw.
+        let is_thrown =
+            line.contains("the work on a transaction panicked") && self.world.has_thrown();
+        if self.is_error && !is_thrown {
             self.world.fault(format!("logged: {line}"));
         } else {
             self.world.trace(|| format!("    logged: {line}"));

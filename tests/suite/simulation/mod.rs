@@ -18,7 +18,9 @@ mod node;
 mod participants;
 mod run;
 mod server;
+mod told;
 mod weather;
+mod wire;
 mod workload;
 mod world;
 

@@ -7,8 +7,8 @@ use tokio::{sync::mpsc, time::sleep};
 use crate::support::rng::Rng;
 
 use super::{
-    client::Client, cluster::Cluster, counts::Count, faulty_caller, faulty_store, flaw::Flaw,
-    invariants, logs, node::Node, server::Server, workload, world::World,
+    client::Client, cluster::Cluster, counts::Count, faulty_caller, flaw::Flaw, invariants, logs,
+    node::Node, server::Server, wire, workload, world::World,
 };
 
 /// A run that has not ended this long after the weather cleared up never ends: it is more than all
@@ -116,7 +116,7 @@ async fn stop(server: Arc<Server>, after: Duration, bound: Duration) {
 /// What is late comes at last, and must change nothing.
 async fn wait_for_the_end(world: &World) {
     let clears_up_at = world.weather.clears_up_at;
-    let late_ms = faulty_store::LATE_COPY_MS_MAX.max(faulty_caller::SLOW_CALL_MS_MAX);
+    let late_ms = wire::LATE_COPY_MS_MAX.max(faulty_caller::SLOW_CALL_MS_MAX);
     sleep(clears_up_at + Duration::from_millis(late_ms) * 2).await;
     while !has_ended(world) && world.elapsed() < clears_up_at + PATIENCE {
         sleep(Duration::from_secs(1)).await;

@@ -31,6 +31,8 @@ pub(crate) struct Weather {
     pub(crate) lost_http: u64,
     /// A client does not wait for the answer.
     pub(crate) client_leaves: u64,
+    /// The work on a transaction panics at a branch call.
+    pub(crate) panic: u64,
     /// A start of a node is told to stop in good order.
     pub(crate) stop: u64,
     /// Redis is full between these two: it stores nothing new.
@@ -75,6 +77,7 @@ impl Weather {
             pause: level(3, 15),
             lost_http: level(20, 100),
             client_leaves: level(20, 150),
+            panic: level(0, 20),
             stop: level(150, 500),
             full: (Duration::ZERO, Duration::ZERO),
             http_ms_max: level(5, 300),

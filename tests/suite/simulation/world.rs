@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,11 @@ use tokio::time::Instant;
 use crate::support::{model_store::ModelStore, rng::Rng, time::ManualTime};
 
 use super::{
-    client::Promise, counts::Counts, flaw::Flaw, participants::Participants, weather::Weather,
+    client::Promise,
+    counts::{Count, Counts},
+    flaw::Flaw,
+    participants::Participants,
+    weather::Weather,
 };
 
 /// Where the simulated Redis's clock starts.
@@ -33,6 +40,8 @@ pub(crate) struct World {
     questions: Mutex<BTreeMap<String, u64>>,
     promises: Mutex<Vec<(Gid, Promise)>>,
     stops_by_force: Mutex<Vec<Token>>,
+    /// Panics that were thrown and not logged yet.
+    thrown: AtomicU32,
     trace: Option<Mutex<Vec<String>>>,
     pub(crate) counts: Counts,
 }
@@ -51,6 +60,7 @@ impl World {
             questions: Mutex::default(),
             promises: Mutex::default(),
             stops_by_force: Mutex::default(),
+            thrown: AtomicU32::new(0),
             trace: is_traced.then(Mutex::default),
             counts: Counts::default(),
         })
@@ -81,6 +91,18 @@ impl World {
     pub(crate) fn fault(&self, fault: String) {
         self.trace(|| format!("FAULT: {fault}"));
         self.participants().faults.push(fault);
+    }
+
+    /// The simulation throws a panic now.
+    pub(crate) fn throws(&self) {
+        self.counts.one(Count::Panic);
+        self.thrown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a panic that is logged now is one that the simulation threw.
+    pub(crate) fn has_thrown(&self) -> bool {
+        let take = |thrown: u32| thrown.checked_sub(1);
+        self.thrown.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
     /// Whether Redis has no room for anything new.
