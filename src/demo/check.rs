@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn each_difference_is_found_and_named() {
-        type Fault = fn(&mut Ending);
-        let cases: [(Fault, &str); 5] = [
+        type Change = fn(&mut Ending);
+        let cases: [(Change, &str); 5] = [
             (|e| e.answer = 409, "answer to the submit: 409, expected: 200"),
             (|e| e.status = "failed".to_owned(), "status: failed, expected: succeed"),
             (

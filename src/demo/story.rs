@@ -62,8 +62,10 @@ impl Stage<'_> {
                 _ => self.is_delayed(heard).await,
             }
         };
-        let played = timeout(PATIENCE, Box::pin(story)).await;
-        played.with_context(|| format!("it has not ended after {PATIENCE:?}"))?
+        match timeout(PATIENCE, Box::pin(story)).await {
+            Ok(played) => played,
+            Err(_) => bail!("it has not ended after {PATIENCE:?}"),
+        }
     }
 
     async fn succeeds(&mut self, mut heard: Heard) -> anyhow::Result<()> {
