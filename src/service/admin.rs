@@ -9,7 +9,7 @@ use super::{Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, Mode, Status},
+    model::{Gid, Mode, REASON_BYTES_MAX, Status, clip},
     store::{Aborted, Changed, Store},
 };
 
@@ -30,6 +30,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let token = self.worker.next_token();
         let durability = self.worker.settings().durability;
         let reason = request.rollback_reason.as_deref().filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| clip(reason, REASON_BYTES_MAX));
         let aborted = self.store.abort(&gid, &token, reason, durability).await;
         match aborted.map_err(|error| trouble::writing(&error))? {
             Aborted::Done => {

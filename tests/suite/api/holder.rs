@@ -221,3 +221,22 @@ async fn a_reset_during_the_question_whether_it_was_prepared() {
         assert_eq!(pair.bank.paths_of(&gid), [path.as_str(), "/1"], "{case}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_result_is_told_of_a_force_stop_before_the_call_is_over() {
+    let pair = Pair::start().await;
+    for (node, case) in pair.callers() {
+        let path = format!("/held-{case}");
+        let gid = fresh_name();
+        pair.bank.answers(&path, &[Answer::Held]);
+        let submitted = with(pair.saga(&gid, &path), json!({"wait_result": true}));
+        let (told, ()) = tokio::join!(pair.holder.submit(&submitted), async {
+            pair.bank.arrived(&path, 1).await;
+            assert_done(&node.post_gid("forceStop", &gid).await);
+        });
+        assert_refused(&told, "stopped by forceStop");
+        pair.bank.release(&path);
+        pair.idle().await;
+        assert_eq!(pair.bank.paths_of(&gid), [path.as_str()], "{case}");
+    }
+}

@@ -22,7 +22,7 @@ fn call(gid: &str, path: &str, bank: &Participant) -> Value {
 
 /// A node with one place in work, and a saga that has it until `/held` is released.
 async fn occupied(flags: &[&str]) -> (Api, Participant) {
-    let flags = [&["--in-work-max", "1", "--request-timeout", "1m"], flags].concat();
+    let flags = [&["--in-work-max", "1"], flags].concat();
     let (api, bank) = (Api::start(&flags).await, Participant::start().await);
     bank.answers("/held", &[Answer::Held]);
     assert_done(&api.submit(&call(&fresh_name(), "/held", &bank)).await);
@@ -128,7 +128,7 @@ async fn a_backlog_that_is_full_turns_new_ones_away_and_takes_in_what_is_there()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn to_one_host_go_no_more_calls_at_a_time_than_allowed() {
-    let flags = ["--calls-per-host-max", "1", "--request-timeout", "1m"];
+    let flags = ["--calls-per-host-max", "1"];
     let (api, bank) = (Api::start(&flags).await, Participant::start().await);
     let elsewhere = Participant::start().await;
     bank.answers("/held", &[Answer::Held]);
@@ -148,7 +148,7 @@ async fn to_one_host_go_no_more_calls_at_a_time_than_allowed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_does_not_come_in_time_is_told_later() {
-    let flags = ["--answer-timeout", "200ms", "--request-timeout", "1m"];
+    let flags = ["--answer-timeout", "200ms"];
     let (api, bank) = (Api::start(&flags).await, Participant::start().await);
     let other = api.another(&flags).await;
     let gid = fresh_name();

@@ -38,14 +38,12 @@ impl Api {
     /// Starts a node with `flags` beside the usual ones.
     async fn start(flags: &[&str]) -> Self {
         let prefix = fresh_name();
-        let flags = [&["--key-prefix", &prefix], flags].concat();
-        Self { node: Server::start(redis_url(), &flags).await, prefix }
+        Self { node: start(&prefix, flags).await, prefix }
     }
 
     /// Starts one more node on the same transactions.
     async fn another(&self, flags: &[&str]) -> Server {
-        let flags = [&["--key-prefix", &self.prefix], flags].concat();
-        Server::start(redis_url(), &flags).await
+        start(&self.prefix, flags).await
     }
 
     /// All its keys but the one that describes the deployment.
@@ -62,6 +60,14 @@ impl Api {
     fn ttl_ms(key: &str) -> i64 {
         redis::cmd("PTTL").arg(key).query(&mut connect(redis_url())).expect("a span")
     }
+}
+
+/// Starts a node that is patient with a participant that a busy machine, or the test, keeps waiting.
+async fn start(prefix: &str, flags: &[&str]) -> Server {
+    const TIMEOUT: &str = "--request-timeout";
+    let patient: &[&str] = if flags.contains(&TIMEOUT) { &[] } else { &[TIMEOUT, "1m"] };
+    let flags = [&["--key-prefix", prefix], patient, flags].concat();
+    Server::start(redis_url(), &flags).await
 }
 
 /// Waits until this node has nothing in work, so that it writes nothing more.

@@ -35,6 +35,7 @@ async fn the_reset_of_what_rests_for_long_is_bounded_and_counted() {
     assert_done(&api.prepare(&message(&soon, 1, &bank)).await);
     // They rest for an hour; unsaid, what rests for three times the timeout is long.
     assert_eq!(reset("?timeout=3601").await, (0, false));
+    assert_eq!(reset("?timeout=18446744073709551615&limit=18446744073709551615").await, (0, false));
     assert_eq!(reset("?timeout=3000&limit=2").await, (2, true));
     bank.arrived("/1", 7).await;
     idle(&api).await;

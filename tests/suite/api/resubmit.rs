@@ -27,7 +27,13 @@ async fn a_submit_of_what_runs_neither_runs_it_again_nor_races_it() {
     }
     let waiting = waiting(saga(&gid, 3, &bank));
     let (reply, elsewhere, ()) =
-        tokio::join!(api.submit(&waiting), other.submit(&waiting), async { bank.release("/2") });
+        tokio::join!(api.submit(&waiting), other.submit(&waiting), async {
+            // Both have come, or one of them would come after the end.
+            let submits = "tandem_script_items_total{script=\"submit\"}";
+            api.until_metric(submits, |n_submits| n_submits == 4.0).await;
+            other.until_metric(submits, |n_submits| n_submits == 3.0).await;
+            bank.release("/2");
+        });
     assert_done(&reply);
     assert_done(&elsewhere);
     assert_eq!(bank.paths_of(&gid), ["/1", "/2", "/3"]);

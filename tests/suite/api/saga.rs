@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Api, assert_done, assert_ongoing, assert_refused, rests_for, saga, waiting, with};
 use crate::support::{
@@ -125,14 +126,13 @@ async fn at_its_timeout_a_saga_is_undone() {
     bank.answers("/2", &[Answer::Ongoing]);
     // Its timeout comes before its next retry.
     let saga = with(saga(&gid, 2, &bank), json!({"timeout_to_fail": 1, "retry_interval": 600}));
+    let submitted = Instant::now();
     assert_done(&api.submit(&saga).await);
     assert_eq!(api.ended(&gid).await, "failed");
+    assert!(submitted.elapsed() >= Duration::from_secs(1), "{:?}", submitted.elapsed());
     assert_eq!(bank.paths_of(&gid), ["/1", "/2", "/undo2", "/undo1"]);
     let found = api.query(&gid).await;
     assert_eq!(found["transaction"]["rollback_reason"], json!("Timeout after 1 seconds"));
-    let calls = bank.calls();
-    let at = |path: &str| calls.iter().find(|call| call.path == path).expect("called").at;
-    assert!(at("/undo2") - at("/1") > Duration::from_millis(900));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +162,8 @@ async fn its_own_retry_interval_wins_over_the_servers() {
     let calls: Vec<_> = bank.calls().into_iter().map(|call| call.at).collect();
     assert_eq!(calls.len(), 3);
     for pair in calls.windows(2) {
-        // An interval is at least what it says; the call's own way is not counted.
-        assert!(pair[1] - pair[0] >= Duration::from_millis(990), "{:?}", pair[1] - pair[0]);
+        // The node reckons from its estimate of Redis's time, which lags by a reply's way.
+        assert!(pair[1] - pair[0] >= Duration::from_millis(900), "{:?}", pair[1] - pair[0]);
     }
 }
 
@@ -181,7 +181,7 @@ async fn a_call_is_given_up_at_its_request_timeout() {
     let submitted = with(saga(&long, 1, &bank), json!({"request_timeout": 60}));
     assert_done(&api.submit(&submitted).await);
     bank.arrived("/1", 2).await;
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let reply = api
         .submit(&waiting(with(saga(&fresh_name(), 1, &bank), json!({"request_timeout": 1}))))
         .await;
