@@ -255,6 +255,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     /// Runs `work` in a task; a panic there ends this work alone.
     fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         let worker = Arc::clone(self);
+        // Boxed at once: a round is some KB, which each layer around it would move.
+        let work = Box::pin(work);
         self.tasks.spawn(async move {
             let stopped = worker.stopped.cancelled();
             let caught = AssertUnwindSafe(work).catch_unwind();
