@@ -58,3 +58,24 @@ pub enum Outcome {
     /// neither as an error nor as an answer.
     Busy,
 }
+
+impl Outcome {
+    /// Every kind's name, as metrics and logs have it.
+    pub const NAMES: [&'static str; 5] = ["success", "failure", "ongoing", "unknown", "busy"];
+
+    /// Which of [`Outcome::NAMES`] it is.
+    pub const fn number(&self) -> usize {
+        match self {
+            Self::Success => 0,
+            Self::Failure(_) => 1,
+            Self::Ongoing => 2,
+            Self::Unknown(_) => 3,
+            Self::Busy => 4,
+        }
+    }
+
+    /// Its kind's name. Never the text, which is the participant's.
+    pub const fn as_str(&self) -> &'static str {
+        Self::NAMES[self.number()]
+    }
+}

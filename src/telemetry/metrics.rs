@@ -22,9 +22,6 @@ const BUCKETS_SECONDS: &[f64] = &[
 /// The HTTP statuses that the server sends; any other is counted as `other`.
 const HTTP_STATUSES: [u16; 12] = [200, 301, 307, 400, 401, 404, 409, 413, 425, 429, 500, 503];
 
-/// The outcomes of a branch call, as labels.
-const OUTCOMES: [&str; 5] = ["success", "failure", "ongoing", "unknown", "busy"];
-
 const OPS: [Op; 3] = [Op::Action, Op::Compensate, Op::QueryPrepared];
 
 /// The metrics of one server.
@@ -105,13 +102,13 @@ impl Metrics {
                     .into(),
                 branch_calls: OPS
                     .into_iter()
-                    .flat_map(|op| OUTCOMES.map(|outcome| (op, outcome)))
+                    .flat_map(|op| Outcome::NAMES.map(|outcome| (op, outcome)))
                     .map(|(op, outcome)| {
                         counter!("tandem_branch_calls_total",
                             "op" => op_label(op), "outcome" => outcome)
                     })
                     .collect(),
-                branch_call_seconds: OUTCOMES
+                branch_call_seconds: Outcome::NAMES
                     .map(|outcome| {
                         histogram!("tandem_branch_call_duration_seconds", "outcome" => outcome)
                     })
@@ -145,14 +142,8 @@ impl Metrics {
 
     /// A branch was called; the answer took `duration`.
     pub fn branch_call(&self, op: Op, outcome: &Outcome, duration: Duration) {
-        let outcome = match outcome {
-            Outcome::Success => 0,
-            Outcome::Failure(_) => 1,
-            Outcome::Ongoing => 2,
-            Outcome::Unknown(_) => 3,
-            Outcome::Busy => 4,
-        };
-        count(&self.branch_calls, op as usize * OUTCOMES.len() + outcome);
+        let outcome = outcome.number();
+        count(&self.branch_calls, op as usize * Outcome::NAMES.len() + outcome);
         observe(&self.branch_call_seconds, outcome, duration);
     }
 

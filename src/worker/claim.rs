@@ -88,7 +88,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             return;
         }
         let worker = Arc::clone(self);
-        self.spawn(async move {
+        let gid = due.gid.clone();
+        self.spawn(&gid, async move {
             let _place = place;
             worker.take_and_run(&due.gid, due.score, deadline).await;
         });
@@ -104,14 +105,14 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             Ok(TakeReply::Refused) => {}
             Ok(TakeReply::Missing) => {
                 self.metrics.unreadable.increment(1);
-                tracing::error!(%gid, "a due entry has no transaction: put off");
+                tracing::error!("a due entry has no transaction: put off");
             }
             Err(error) if error.is_passing() => {
-                tracing::debug!(%gid, %error, "a claim broke off; its lease ends, then it is tried again");
+                tracing::debug!(%error, "a claim broke off; its lease ends, then it is tried again");
             }
             Err(error) => {
                 self.metrics.unreadable.increment(1);
-                tracing::error!(%gid, %error, "a transaction cannot be taken: put off");
+                tracing::error!(%error, "a transaction cannot be taken: put off");
             }
         }
     }

@@ -34,6 +34,7 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{
     branch::Caller,
@@ -243,7 +244,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     ) -> oneshot::Receiver<RoundEnd> {
         let (teller, listener) = oneshot::channel();
         let worker = Arc::clone(self);
-        self.spawn(async move {
+        let gid = held.run.global().gid().clone();
+        self.spawn(&gid, async move {
             let _place = place;
             let end = worker.hold(token, deadline, held).await;
             // Nobody waits for most of them.
@@ -252,12 +254,12 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         listener
     }
 
-    /// Runs `work` in a task; a panic there ends this work alone.
-    fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+    /// Runs `work` on `gid` in a task and a span of its own; a panic there ends this work alone.
+    fn spawn(self: &Arc<Self>, gid: &Gid, work: impl Future<Output = ()> + Send + 'static) {
         let worker = Arc::clone(self);
         // Boxed at once: a round is some KB, which each layer around it would move.
         let work = Box::pin(work);
-        self.tasks.spawn(async move {
+        let working = async move {
             let stopped = worker.stopped.cancelled();
             let caught = AssertUnwindSafe(work).catch_unwind();
             tokio::select! {
@@ -270,7 +272,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     }
                 }
             }
-        });
+        };
+        self.tasks.spawn(working.instrument(tracing::info_span!("transaction", %gid)));
     }
 
     /// One round under a registered hold.

@@ -108,7 +108,9 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 standing.set(self.stands(hold).fuse());
             }
             if writing.is_none() && calls.is_empty() && standing.is_terminated() {
-                tracing::error!(gid = %hold.gid, "a round waits for nothing; its lease ends, then it is tried again");
+                tracing::error!(
+                    "a round waits for nothing; its lease ends, then it is tried again"
+                );
                 return RoundEnd::Over;
             }
 
@@ -140,7 +142,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     }
                 }
                 Event::Answered(target, outcome) => {
-                    tracing::debug!(gid = %hold.gid, ?target, ?outcome, "a branch answered");
+                    tracing::debug!(?target, outcome = outcome.as_str(), "a branch answered");
                     run.answer(target, outcome, self.clock.redis_now());
                 }
             }
