@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::Instant};
 
-use super::{Api, assert_done, assert_ongoing, saga, waiting};
+use super::{Api, assert_done, assert_ongoing, message, saga, waiting, with};
 use crate::support::{
     participant::{Answer, Participant},
-    redis::fresh_name,
-    server::{Reply, client},
+    redis::{RedisServer, fresh_name},
+    server::{Reply, Server, client},
 };
 
 /// A saga of one step at `path`.
@@ -162,6 +162,42 @@ async fn a_result_that_does_not_come_in_time_is_told_later() {
     bank.release("/held");
     assert_eq!(api.ended(&gid).await, "succeed");
     assert_eq!(bank.paths_of(&gid), ["/held"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_takes_nothing_new_and_lets_what_is_there_end() {
+    let redis = RedisServer::start(&[]);
+    let limit_memory = |bytes: &str| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("maxmemory").arg(bytes).exec(&mut redis.connect()).expect("set");
+    };
+    let node = Server::start(&redis.url(), &["--request-timeout", "1m"]).await;
+    let bank = Participant::start().await;
+    bank.answers("/held", &[Answer::Held]);
+    let [running, prepared, stopped, new] = [(); 4].map(|()| fresh_name());
+    assert_done(&node.submit(&call(&running, "/held", &bank)).await);
+    bank.arrived("/held", 1).await;
+    for gid in [&prepared, &stopped] {
+        assert_done(&node.prepare(&message(gid, 1, &bank)).await);
+    }
+
+    limit_memory("1");
+    let large = with(saga(&new, 1, &bank), json!({"payloads": ["x".repeat(300_000)]}));
+    for transaction in [saga(&new, 1, &bank), waiting(saga(&new, 1, &bank)), large] {
+        for reply in [node.submit(&transaction).await, node.prepare(&transaction).await] {
+            assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{reply:?}");
+            assert!(reply.message().contains("the request had no effect"), "{reply:?}");
+        }
+    }
+    assert_eq!(node.query(&new).await["transaction"], Value::Null);
+    assert_done(&node.submit(&waiting(message(&prepared, 1, &bank))).await);
+    assert_done(&node.post_gid("resetNextCronTime", &stopped).await);
+    assert_done(&node.post_gid("abort", &stopped).await);
+    bank.release("/held");
+    assert_eq!(node.ended(&running).await, "succeed");
+
+    limit_memory("0");
+    assert_done(&node.submit(&waiting(saga(&new, 1, &bank))).await);
 }
 
 /// Sends a whole submit over a connection of its own, which the caller drops.
