@@ -82,17 +82,23 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
 
     /// The second step of a claim, then the round, in a task of their own.
     fn take(self: &Arc<Self>, due: Claimed, place: Place, deadline: Duration) {
-        // Its lease lapsed while it is in work here; the first step extended it, and a renewal will
-        // show whether the hold still stands.
-        if self.holds.contains(&due.gid) {
-            return;
-        }
         let worker = Arc::clone(self);
         let gid = due.gid.clone();
         self.spawn(&gid, async move {
             let _place = place;
-            worker.take_and_run(&due.gid, due.score, deadline).await;
+            if !worker.still_holds(&due.gid).await {
+                worker.take_and_run(&due.gid, due.score, deadline).await;
+            }
         });
+    }
+
+    /// What is due can be in work here: its lease lapsed, or it was promoted over its holder. Only
+    /// a renewal tells whether that hold still stands; where it is not certain, the round finds out.
+    async fn still_holds(&self, gid: &Gid) -> bool {
+        match self.holds.of(gid) {
+            Some(hold) => self.renew(&hold).await || !hold.is_over(),
+            None => false,
+        }
     }
 
     async fn take_and_run(&self, gid: &Gid, score: Timestamp, deadline: Duration) {

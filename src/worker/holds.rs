@@ -88,8 +88,8 @@ impl Holds {
         Registered { holds: self, hold }
     }
 
-    pub(super) fn contains(&self, gid: &Gid) -> bool {
-        self.lock().contains_key(gid)
+    pub(super) fn of(&self, gid: &Gid) -> Option<Arc<Hold>> {
+        self.lock().get(gid).cloned()
     }
 
     pub(super) fn revoke(&self, gid: &Gid) {

@@ -142,7 +142,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     }
                 }
                 Event::Answered(target, outcome) => {
-                    tracing::debug!(?target, outcome = outcome.as_str(), "a branch answered");
+                    tracing::debug!(branch = ?target, outcome = outcome.as_str(), "a branch answered");
                     run.answer(target, outcome, self.clock.redis_now());
                 }
             }
