@@ -7,7 +7,7 @@ use ::http::{
 use bytes::Bytes;
 use http_body_util::Full;
 
-use crate::model::BranchCall;
+use crate::model::{BranchCall, Mode};
 
 use super::{credentials, redirect::Hop};
 
@@ -49,8 +49,8 @@ pub(super) fn request(
     base: &HeaderMap,
 ) -> Result<Request<Full<Bytes>>, String> {
     let payload = if hop.takes_payload { call.payload.clone() } else { Bytes::new() };
-    // No mode yet is called by POST whatever its payload; XA will be.
-    let method = if payload.is_empty() { Method::GET } else { Method::POST };
+    let is_post = !payload.is_empty() || (call.mode == Mode::Xa && hop.takes_payload);
+    let method = if is_post { Method::POST } else { Method::GET };
     let mut request = Request::new(Full::new(payload));
     *request.method_mut() = method;
     *request.uri_mut() = hop.uri.clone();

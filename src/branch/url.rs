@@ -80,7 +80,7 @@ pub(super) fn address(parts: HttpUrl<'_>, call: &BranchCall<'_>) -> Result<Uri, 
     address.push_str("&gid=");
     push_form_encoded(&mut address, call.gid.as_str());
     address.push_str("&op=");
-    push_form_encoded(&mut address, call.op.as_str());
+    push_form_encoded(&mut address, call.op_word);
     address.push_str("&trans_type=");
     push_form_encoded(&mut address, call.mode.as_str());
     callable(address).map_err(|reason| ["the URL ", reason].concat())

@@ -123,33 +123,30 @@ impl Books {
     /// as a database's local transaction would make them.
     pub(super) fn enter(&mut self, gid: &str, branch_id: &str, op: Op, what: Movement) -> Entry {
         let row = |op| (gid.to_owned(), branch_id.to_owned(), op);
-        match op {
-            Op::Compensate => {
-                // The action's row keeps an action from counting that comes later than this.
-                let is_acted = !self.barrier.insert(row(Op::Action));
-                if !self.barrier.insert(row(op)) {
-                    Entry::Repeated
-                } else if is_acted {
-                    self.move_money(what.account, -what.amount);
-                    Entry::Undone
-                } else {
-                    Entry::NothingToUndo
-                }
+        if op == Op::Compensate {
+            // The action's row keeps an action from counting that comes later than this.
+            let is_acted = !self.barrier.insert(row(Op::Action));
+            if !self.barrier.insert(row(op)) {
+                Entry::Repeated
+            } else if is_acted {
+                self.move_money(what.account, -what.amount);
+                Entry::Undone
+            } else {
+                Entry::NothingToUndo
             }
-            Op::Action | Op::QueryPrepared => {
-                if self.barrier.contains(&row(op)) {
-                    return Entry::Repeated;
-                }
-                if self.closed.contains(&what.account) {
-                    return Entry::Closed;
-                }
-                if self.balance(what.account).saturating_add(what.amount) < 0 {
-                    return Entry::Short;
-                }
-                self.barrier.insert(row(op));
-                self.move_money(what.account, what.amount);
-                Entry::Booked
+        } else {
+            if self.barrier.contains(&row(op)) {
+                return Entry::Repeated;
             }
+            if self.closed.contains(&what.account) {
+                return Entry::Closed;
+            }
+            if self.balance(what.account).saturating_add(what.amount) < 0 {
+                return Entry::Short;
+            }
+            self.barrier.insert(row(op));
+            self.move_money(what.account, what.amount);
+            Entry::Booked
         }
     }
 

@@ -51,8 +51,8 @@ impl Page {
             match call.op {
                 _ if call.entry.is_refusal() => RED,
                 _ if call.is_unanswered => YELLOW,
-                Op::Compensate => YELLOW,
-                Op::Action | Op::QueryPrepared => GREEN,
+                _ if call.op == Op::Compensate => YELLOW,
+                _ => GREEN,
             },
             &format!("{entry:<23}"),
         );

@@ -13,6 +13,8 @@ pub struct Branch<'a> {
     pub branch_id: String,
     /// What is asked.
     pub op: Op,
+    /// What is asked, on the wire.
+    pub op_word: &'a str,
     /// Where; empty is a success without a call.
     pub url: &'a str,
     /// The body to send, byte for byte.
@@ -30,6 +32,8 @@ pub struct BranchCall<'a> {
     pub branch_id: &'a str,
     /// What is asked.
     pub op: Op,
+    /// What is asked, on the wire.
+    pub op_word: &'a str,
     /// Where; never empty.
     pub url: &'a str,
     /// The transaction's protocol; the URL's scheme may overrule it.

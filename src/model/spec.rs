@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Branch, Gid, Mode, Op, Options, Protocol};
+use super::{Branch, Gid, Mode, Op, Options, Protocol, Registered, Share};
 
 /// The URLs of one step. An empty URL is a success without a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,65 +60,114 @@ pub struct Spec {
     pub orders: Orders,
     /// A message's first call comes this long after its submit.
     pub delay: Duration,
+    /// How a workflow is resumed whose client is gone.
+    pub resume: Resume,
+    /// The branches that were registered so far (tcc, xa, workflow), in the order of that.
+    pub registered: Vec<Registered>,
+}
+
+/// How a workflow is resumed: sent to its `query_prepared` URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// The workflow's name; the call's op.
+    pub name: String,
+    /// The call's body.
+    pub data: Bytes,
 }
 
 impl Spec {
     /// How many rows its state has: one for each op of each branch.
     ///
-    /// A saga has two for each step, the compensation before the action (the order in which clients
-    /// expect them in a reply); a message has one.
+    /// The order is that in which clients expect them in a reply. A saga has two for each step, the
+    /// compensation before the action; a message has one. A tcc has two for each registered branch,
+    /// cancel before confirm, an xa rollback before commit; a workflow has one.
     pub fn row_count(&self) -> usize {
         match self.mode {
             Mode::Saga => self.steps.len() * 2,
             Mode::Message => self.steps.len(),
+            Mode::Tcc | Mode::Xa => self.registered.len() * 2,
+            Mode::Workflow => self.registered.len(),
         }
     }
 
-    /// The row of a step's action.
+    /// The row of a step's action (saga, message); of a registered branch what is called after a
+    /// submit (tcc, xa).
     pub fn action_row(&self, step: usize) -> usize {
-        match self.mode {
-            Mode::Saga => step * 2 + 1,
-            Mode::Message => step,
-        }
+        if self.rows_per_branch() == 2 { step * 2 + 1 } else { step }
     }
 
-    /// The row of a saga step's compensation.
+    /// The row of a step's compensation (saga); of a registered branch what is called after an abort
+    /// (tcc, xa).
     pub fn compensate_row(&self, step: usize) -> usize {
         step * 2
     }
 
     /// What `row` asks.
     pub fn op(&self, row: usize) -> Op {
-        match self.mode {
-            Mode::Saga if row.is_multiple_of(2) => Op::Compensate,
-            Mode::Saga | Mode::Message => Op::Action,
+        match (self.mode, row.is_multiple_of(2)) {
+            (Mode::Saga, true) => Op::Compensate,
+            (Mode::Saga, false) | (Mode::Message, _) => Op::Action,
+            (Mode::Tcc, true) => Op::Cancel,
+            (Mode::Tcc, false) => Op::Confirm,
+            (Mode::Xa, true) => Op::Rollback,
+            (Mode::Xa, false) => Op::Commit,
+            (Mode::Workflow, _) => Op::Recorded,
         }
     }
 
     /// The URL of `row`; empty is a success without a call.
     pub fn url(&self, row: usize) -> &str {
-        let urls = self.steps.get(self.step(row));
-        urls.map_or("", |urls| match self.op(row) {
-            Op::Compensate => urls.compensate.as_str(),
-            Op::Action | Op::QueryPrepared => urls.action.as_str(),
-        })
-    }
-
-    fn step(&self, row: usize) -> usize {
-        match self.mode {
-            Mode::Saga => row / 2,
-            Mode::Message => row,
+        let branch = self.branch_of(row);
+        if let Some(urls) = self.steps.get(branch).filter(|_| self.is_of_steps()) {
+            return if self.op(row) == Op::Compensate { &urls.compensate } else { &urls.action };
+        }
+        match self.registered.get(branch).map(|registered| &registered.share) {
+            Some(Share::Tcc { cancel, .. }) if self.op(row) == Op::Cancel => cancel,
+            Some(Share::Tcc { confirm, .. }) => confirm,
+            Some(Share::Xa { url }) => url,
+            Some(Share::Workflow { .. }) | None => "",
         }
     }
 
     /// What `row` asks of which branch; `None` for a row that there is not.
     pub fn branch(&self, row: usize) -> Option<Branch<'_>> {
-        let step = self.step(row);
+        let number = self.branch_of(row);
+        let op = self.op(row);
+        if self.is_of_steps() {
+            return Some(Branch {
+                branch_id: format!("{:02}", number + 1),
+                op,
+                op_word: op.as_str(),
+                url: self.url(row),
+                payload: self.payloads.get(number)?,
+            });
+        }
+        let registered = self.registered.get(number)?;
         Some(Branch {
-            branch_id: format!("{:02}", step + 1),
-            op: self.op(row),
+            branch_id: registered.branch_id.clone(),
+            op,
+            op_word: match &registered.share {
+                Share::Workflow { op, .. } => op,
+                Share::Tcc { .. } | Share::Xa { .. } => op.as_str(),
+            },
             url: self.url(row),
-            payload: self.payloads.get(step)?,
+            payload: &registered.data,
         })
+    }
+
+    /// Whether its branches are the steps of its request; otherwise they are registered.
+    fn is_of_steps(&self) -> bool {
+        matches!(self.mode, Mode::Saga | Mode::Message)
+    }
+
+    fn rows_per_branch(&self) -> usize {
+        match self.mode {
+            Mode::Saga | Mode::Tcc | Mode::Xa => 2,
+            Mode::Message | Mode::Workflow => 1,
+        }
+    }
+
+    fn branch_of(&self, row: usize) -> usize {
+        row / self.rows_per_branch()
     }
 }

@@ -7,17 +7,26 @@ pub enum Mode {
     Saga,
     /// A two-phase message: prepared, then asked or submitted, then delivered.
     Message,
+    /// Try, confirm, cancel: the client tries, and every branch is confirmed or cancelled at the end.
+    Tcc,
+    /// Branches that are database transactions, prepared and then committed or rolled back.
+    Xa,
+    /// The client's own code, whose progress is kept.
+    Workflow,
 }
 
 impl Mode {
     /// Every mode.
-    pub const ALL: [Self; 2] = [Self::Saga, Self::Message];
+    pub const ALL: [Self; 5] = [Self::Saga, Self::Message, Self::Tcc, Self::Xa, Self::Workflow];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Saga => "saga",
             Self::Message => "msg",
+            Self::Tcc => "tcc",
+            Self::Xa => "xa",
+            Self::Workflow => "workflow",
         }
     }
 
@@ -36,15 +45,46 @@ pub enum Op {
     Compensate,
     /// Query prepared: did the local work of a prepared message happen?
     QueryPrepared,
+    /// Make what was tried take effect (tcc).
+    Confirm,
+    /// Take back what was tried (tcc).
+    Cancel,
+    /// Commit what was prepared (xa).
+    Commit,
+    /// Roll back what was prepared (xa).
+    Rollback,
+    /// Go on with a workflow whose client is gone; on the wire, the workflow's name.
+    Resume,
+    /// What a workflow's client did itself; on the wire, its own word. Never called.
+    Recorded,
 }
 
 impl Op {
-    /// The word on the wire.
+    /// Every op.
+    pub const ALL: [Self; 9] = [
+        Self::Action,
+        Self::Compensate,
+        Self::QueryPrepared,
+        Self::Confirm,
+        Self::Cancel,
+        Self::Commit,
+        Self::Rollback,
+        Self::Resume,
+        Self::Recorded,
+    ];
+
+    /// The word on the wire, where the op has one of its own.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Action => "action",
             Self::Compensate => "compensate",
             Self::QueryPrepared => "msg",
+            Self::Confirm => "confirm",
+            Self::Cancel => "cancel",
+            Self::Commit => "commit",
+            Self::Rollback => "rollback",
+            Self::Resume => "resume",
+            Self::Recorded => "recorded",
         }
     }
 }

@@ -11,8 +11,11 @@ mod laws;
 mod message;
 mod round;
 mod saga;
+mod tcc;
 #[cfg(test)]
 mod tests;
+mod workflow;
+mod xa;
 
 use std::time::Duration;
 
@@ -54,7 +57,8 @@ impl Default for Policy {
 pub enum Target {
     /// The branch and op of a row of the state.
     Row(usize),
-    /// A prepared message's client: did the local work happen?
+    /// The client, at its `query_prepared` URL: of a prepared message, did the local work happen? Of
+    /// a workflow, go on.
     QueryPrepared,
 }
 
@@ -78,6 +82,8 @@ pub struct Described<'a> {
     pub branch_id: String,
     /// What is asked.
     pub op: Op,
+    /// What is asked, on the wire.
+    pub op_word: &'a str,
     /// Where; never empty.
     pub url: &'a str,
     /// The body.
@@ -125,6 +131,12 @@ impl Run {
         self.round.promoted
     }
 
+    /// How many branches this round knows of, where more may be registered meanwhile.
+    pub fn registered(&self) -> Option<usize> {
+        let spec = &self.global.spec;
+        matches!(spec.mode, Mode::Tcc | Mode::Xa).then_some(spec.registered.len())
+    }
+
     /// What to do at `now`. Decides what can be decided without a call (timeouts, empty URLs), marks
     /// what it says to call, and says it once.
     pub fn next(&mut self, now: Timestamp) -> Step {
@@ -138,6 +150,9 @@ impl Run {
             let decided = match self.global.spec.mode {
                 Mode::Saga => saga::next(self, now),
                 Mode::Message => message::next(self, now),
+                Mode::Tcc => tcc::next(self, now),
+                Mode::Xa => xa::next(self, now),
+                Mode::Workflow => workflow::next(self, now),
             };
             match decided {
                 Decided::Call(targets) => {
@@ -163,6 +178,9 @@ impl Run {
         match self.global.spec.mode {
             Mode::Saga => saga::answered(self, target, outcome, now),
             Mode::Message => message::answered(self, target, outcome, now),
+            Mode::Tcc => tcc::answered(self, target, outcome, now),
+            Mode::Xa => xa::answered(self, target, outcome, now),
+            Mode::Workflow => workflow::answered(self, target, outcome, now),
         }
     }
 
@@ -274,7 +292,9 @@ impl Run {
     /// is due. The backoff grows once, however many branches erred.
     fn end_round(&mut self, now: Timestamp) -> Timestamp {
         let state = &mut self.global.state;
-        if self.round.last_error.is_some() {
+        // A workflow is resumed at the same interval, whatever its client answers.
+        let is_backed_off = self.global.spec.mode != Mode::Workflow;
+        if self.round.last_error.is_some() && is_backed_off {
             state.error_rounds = state.error_rounds.saturating_add(1);
         }
         state.last_error.clone_from(&self.round.last_error);
@@ -313,6 +333,31 @@ impl Run {
         }
     }
 
+    /// A prepared tcc or xa of which no submit comes is aborted at its timeout.
+    fn abort_at_timeout(&mut self, now: Timestamp) -> Decided {
+        let timeout = prepared_timeout(&self.global.spec, &self.policy);
+        let due_at = self.global.created_at.plus(timeout);
+        if now < due_at {
+            return Decided::RestUntil(due_at);
+        }
+        self.decide(Status::Aborting, Some(timeout_reason(timeout)));
+        Decided::Again
+    }
+
+    /// Calls the first of `rows` that is not done; `end` when all are.
+    fn one_after_the_other(&mut self, rows: Vec<usize>, end: Status) -> Decided {
+        let is_open = |row: &usize| self.progress(*row) != Progress::Succeeded;
+        let Some(row) = rows.into_iter().find(is_open) else {
+            self.decide(end, None);
+            return Decided::Again;
+        };
+        match self.round.tried(row) {
+            Tried::Not => Decided::Call(vec![Target::Row(row)]),
+            Tried::InFlight => Decided::Await,
+            Tried::Over => Decided::EndRound { at_the_latest: None },
+        }
+    }
+
     fn all_actions_done(&self) -> bool {
         let spec = &self.global.spec;
         (0..spec.steps.len())
@@ -344,21 +389,40 @@ pub fn describe(spec: &Spec, target: Target) -> Option<Described<'_>> {
         Target::Row(row) => spec.branch(row).map(|branch| Described {
             branch_id: branch.branch_id,
             op: branch.op,
+            op_word: branch.op_word,
             url: branch.url,
             payload: branch.payload,
         }),
-        Target::QueryPrepared => Some(Described {
-            branch_id: "00".to_owned(),
-            op: Op::QueryPrepared,
-            url: &spec.query_prepared,
-            payload: &NOTHING,
-        }),
+        Target::QueryPrepared => {
+            let (op, op_word, payload) = match spec.mode {
+                Mode::Workflow => (Op::Resume, &*spec.resume.name, &spec.resume.data),
+                Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa => {
+                    (Op::QueryPrepared, Op::QueryPrepared.as_str(), &NOTHING)
+                }
+            };
+            let branch_id = "00".to_owned();
+            Some(Described { branch_id, op, op_word, url: &spec.query_prepared, payload })
+        }
     }
 }
 
-/// How long a transaction may stay prepared (protocol, section 6).
+/// How long a transaction may stay prepared until something is done about it (protocol, section 6):
+/// a workflow is resumed at its interval.
 pub fn prepared_timeout(spec: &Spec, policy: &Policy) -> Duration {
+    if spec.mode == Mode::Workflow {
+        return backoff::base(&spec.options, policy);
+    }
     spec.options.timeout_to_fail.unwrap_or(policy.timeout_to_fail)
+}
+
+/// What an answer means where the branch must succeed in the end (tcc, xa): a refusal is an error like
+/// any other.
+fn answered_in_the_end(run: &mut Run, target: Target, outcome: Outcome, now: Timestamp) {
+    match (target, outcome) {
+        (Target::Row(row), Outcome::Success) => run.succeeded(row, now),
+        (Target::Row(_), Outcome::Failure(text) | Outcome::Unknown(text)) => run.round.erred(&text),
+        (Target::Row(_), Outcome::Ongoing | Outcome::Busy) | (Target::QueryPrepared, _) => {}
+    }
 }
 
 fn timeout_reason(timeout: Duration) -> String {

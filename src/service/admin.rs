@@ -1,7 +1,7 @@
 //! abort, forceStop, resetNextCronTime, resetCronTime: what people and clients do to a transaction
 //! that is there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::{
     branch::Caller,
     clock::Clock,
     model::{Gid, Mode, REASON_BYTES_MAX, Status, clip},
-    store::{Aborted, Changed, Store},
+    store::{Abort, Aborted, Changed, Store},
 };
 
 /// How many one resetCronTime makes due if it does not say (protocol, section 2).
@@ -20,24 +20,46 @@ const RESET_LIMIT: usize = 100;
 const RESET_LIMIT_MAX: usize = 10_000;
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
-    /// Ends a prepared message as failed.
+    /// Ends a prepared message as failed; undoes a tcc or an xa, and answers how that went if its
+    /// prepare asked to wait for the result.
     ///
     /// # Errors
     /// [`ServiceError::Failure`] when its type or status admits no abort; [`ServiceError::Invalid`]
     /// when there is none; otherwise as the kinds say.
-    pub async fn abort(&self, body: Bytes) -> Result<(), ServiceError> {
+    pub async fn abort(self: &Arc<Self>, body: Bytes) -> Result<(), ServiceError> {
         let (gid, request) = read(&body)?;
-        let token = self.worker.next_token();
-        let durability = self.worker.settings().durability;
-        let reason = request.rollback_reason.as_deref().filter(|reason| !reason.is_empty());
-        let reason = reason.map(|reason| clip(reason, REASON_BYTES_MAX));
-        let aborted = self.store.abort(&gid, &token, reason, durability).await;
-        match aborted.map_err(|error| trouble::writing(&error))? {
+        let place = self.worker.try_place();
+        let deadline = self.worker.deadline();
+        let settings = self.worker.settings();
+        let reason = request.rollback_reason.filter(|reason| !reason.is_empty());
+        let item = Abort {
+            gid: gid.clone(),
+            token: self.worker.next_token(),
+            reason: reason.map(|reason| clip(&reason, REASON_BYTES_MAX).to_owned()),
+            held: place.is_some(),
+            lease: settings.lease,
+            durability: settings.durability,
+        };
+        let token = item.token.clone();
+        match self.store.abort(item).await.map_err(|error| trouble::writing(&error))? {
             Aborted::Done => {
                 self.worker.revoke(&gid);
-                // Only a message can be aborted so.
+                // Only a message ends so.
                 self.ended_by_request(&gid, Mode::Message);
                 Ok(())
+            }
+            Aborted::Held(taken) => {
+                let waits = taken.global.spec.options.wait_result == Some(true);
+                let wait = waits.then(|| self.wait(Status::Failed));
+                self.go_on(place, token, deadline, *taken, wait).await
+            }
+            Aborted::NotHeld => {
+                self.worker.expect(&gid, self.clock.redis_now());
+                let stored = self.store.query(&gid).await;
+                let stored = stored.map_err(|error| trouble::reading(&error))?;
+                let waits = stored
+                    .is_some_and(|stored| stored.global.spec.options.wait_result == Some(true));
+                self.look_on(&gid, waits.then(|| self.wait(Status::Failed))).await
             }
             Aborted::Conflict(mode, status) => Err(ServiceError::Failure(format!(
                 "trans type: '{}' current status '{}', cannot abort.",
@@ -116,6 +138,6 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 }
 
-fn no_such(gid: &Gid) -> ServiceError {
+pub(super) fn no_such(gid: &Gid) -> ServiceError {
     ServiceError::Invalid(format!("no TransGlobal with gid: {gid} found"))
 }

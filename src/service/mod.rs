@@ -2,6 +2,7 @@
 //! to an answer in the protocol's kinds.
 //!
 //! - `submit`, `prepare`, `admin`: one use case or a family of them a file
+//! - `registered`: branches that come one by one, and workflows
 //! - `reading`: from a body to a checked spec
 //! - `waiting`: an answer that is given only when a round is over
 //! - `trouble`: what the client is told of an error of the store
@@ -11,6 +12,7 @@ mod error;
 mod new_gid;
 mod prepare;
 mod reading;
+mod registered;
 mod submit;
 mod trouble;
 mod waiting;

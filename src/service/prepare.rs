@@ -8,7 +8,7 @@ use super::{Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::Status,
+    model::{Spec, Status},
     pattern::prepared_timeout,
     store::{Prepare, Prepared, Store},
 };
@@ -21,26 +21,35 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     pub async fn prepare(&self, body: Bytes) -> Result<(), ServiceError> {
         let (gid, request) = read(&body)?;
         let spec = Arc::new(self.spec(gid, request)?);
-        self.check_backlog(&spec.gid).await?;
-        let settings = self.worker.settings();
-        let timeout = prepared_timeout(&spec, &settings.policy);
-        let item = Prepare {
-            token: self.worker.next_token(),
-            spec: Arc::clone(&spec),
-            body,
-            timeout,
-            durability: settings.durability,
-        };
-        match self.store.prepare(item).await.map_err(|error| trouble::writing(&error))? {
-            Prepared::Stored => {
-                self.metrics.accepted(spec.mode, Status::Prepared);
-                self.worker.expect(&spec.gid, self.clock.redis_now().plus(timeout));
-                Ok(())
-            }
+        match self.store_prepared(&spec, body).await? {
+            Prepared::Stored { .. } => Ok(()),
             Prepared::Conflict(status) => {
                 let status = status.as_str();
                 Err(ServiceError::Failure(format!("current status '{status}', cannot prepare.")))
             }
         }
+    }
+    /// Stores `spec` as prepared, where its gid is new.
+    pub(super) async fn store_prepared(
+        &self,
+        spec: &Arc<Spec>,
+        body: Bytes,
+    ) -> Result<Prepared, ServiceError> {
+        self.check_backlog(&spec.gid).await?;
+        let settings = self.worker.settings();
+        let timeout = prepared_timeout(spec, &settings.policy);
+        let item = Prepare {
+            token: self.worker.next_token(),
+            spec: Arc::clone(spec),
+            body,
+            timeout,
+            durability: settings.durability,
+        };
+        let prepared = self.store.prepare(item).await.map_err(|error| trouble::writing(&error))?;
+        if let Prepared::Stored { is_new: true } = prepared {
+            self.metrics.accepted(spec.mode, Status::Prepared);
+            self.worker.expect(&spec.gid, self.clock.redis_now().plus(timeout));
+        }
+        Ok(prepared)
     }
 }

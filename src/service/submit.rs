@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Service, ServiceError, reading::read, trouble, waiting::Wait};
+use super::{
+    Service, ServiceError, admin::no_such, reading::read, registered::other_mode, trouble,
+    waiting::Wait,
+};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Global, Spec, State, Status, Token},
+    model::{Gid, Global, Mode, Spec, State, Status, Token},
     pattern::{Run, Step},
     store::{Store, StoreError, Submit, Submitted, Taken},
     worker::{Held, Place},
@@ -30,11 +33,14 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// otherwise as the kinds say.
     pub async fn submit(self: &Arc<Self>, body: Bytes) -> Result<(), ServiceError> {
         let (gid, request) = read(&body)?;
+        if request.mode()? == Mode::Workflow {
+            return self.end_workflow(gid, request).await;
+        }
         let waits = request.options.wait_result == Some(true);
         let override_options = request.overriding();
         let spec = Arc::new(self.spec(gid, request)?);
         self.check_backlog(&spec.gid).await?;
-        let wait = waits.then(|| self.wait());
+        let wait = waits.then(|| self.wait(Status::Succeed));
 
         let place = match &wait {
             Some(wait) => self.place_to_wait_for(wait).await?,
@@ -61,7 +67,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                     Ok(())
                 } else {
                     self.worker.expect(&spec.gid, created_at.plus(spec.delay));
-                    self.look_on(&spec, wait).await
+                    self.look_on(&spec.gid, wait).await
                 }
             }
             Submitted::Held(taken) => {
@@ -70,19 +76,15 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             }
             Submitted::NotHeld => {
                 self.worker.expect(&spec.gid, self.clock.redis_now().plus(spec.delay));
-                self.look_on(&spec, wait).await
+                self.look_on(&spec.gid, wait).await
             }
             // The spelling is the protocol's; clients compare it.
             Submitted::Conflict(status) => Err(ServiceError::Failure(format!(
                 "current status '{}', cannot sumbmit.",
                 status.as_str()
             ))),
-            Submitted::OtherMode(mode) => Err(ServiceError::Invalid(format!(
-                "gid '{}' exists with trans_type '{}', not '{}': nothing was changed",
-                spec.gid,
-                mode.as_str(),
-                spec.mode.as_str()
-            ))),
+            Submitted::OtherMode(mode) => Err(other_mode(&spec.gid, mode, spec.mode)),
+            Submitted::NotFound => Err(no_such(&spec.gid)),
             Submitted::NotPrepared => Err(trouble::writing(&StoreError::Full)),
         }
     }
@@ -93,7 +95,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let state = State::new(Status::Submitted, spec.row_count());
         let global = Global { spec: Arc::clone(spec), created_at: now, state };
         let mut run = Run::new(global, self.worker.settings().policy);
-        let first = if spec.delay.is_zero() { run.next(now) } else { Step::Await };
+        // Of a tcc and an xa, what is stored decides.
+        let begins_here = spec.delay.is_zero() && !matches!(spec.mode, Mode::Tcc | Mode::Xa);
+        let first = if begins_here { run.next(now) } else { Step::Await };
         Beginning { run, first }
     }
 
@@ -136,7 +140,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 
     /// Works on what was prepared, under this request's hold.
-    async fn go_on(
+    pub(super) async fn go_on(
         self: &Arc<Self>,
         place: Option<Place>,
         token: Token,
@@ -151,7 +155,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 self.work(place, token, deadline, held, wait).await
             }
             // It asked for no hold, so that it was given none; its lease would end by itself.
-            None => self.look_on(&spec, wait).await,
+            None => self.look_on(&spec.gid, wait).await,
         }
     }
 
@@ -173,9 +177,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 
     /// Others work on it, now or later.
-    async fn look_on(&self, spec: &Spec, wait: Option<Wait>) -> Result<(), ServiceError> {
+    pub(super) async fn look_on(&self, gid: &Gid, wait: Option<Wait>) -> Result<(), ServiceError> {
         match wait {
-            Some(wait) => self.result_by_asking(&spec.gid, &wait).await,
+            Some(wait) => self.result_by_asking(gid, &wait).await,
             None => Ok(()),
         }
     }

@@ -24,6 +24,8 @@ const LOOK_AFTER_MAX: Duration = Duration::from_millis(500);
 pub(super) struct Wait {
     /// In monotonic time.
     until: Duration,
+    /// What its client wants to hear of.
+    wanted: Status,
 }
 
 /// One more in the queue as long as it stands: a client that leaves drops the request at its await.
@@ -44,8 +46,8 @@ impl Drop for Counted<'_> {
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// A wait that begins now.
-    pub(super) fn wait(&self) -> Wait {
-        Wait { until: self.clock.monotonic() + self.settings.answer_timeout }
+    pub(super) fn wait(&self, wanted: Status) -> Wait {
+        Wait { until: self.clock.monotonic() + self.settings.answer_timeout, wanted }
     }
 
     fn left(&self, wait: &Wait) -> Duration {
@@ -99,7 +101,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             () = self.clock.sleep(self.left(wait)) => return Err(self.out_of_time()),
         };
         match end {
-            Ok(RoundEnd::Finished { status, reason }) => ended(status, reason.as_deref()),
+            Ok(RoundEnd::Finished { status, reason }) => wait.ended(status, reason.as_deref()),
             Ok(RoundEnd::Rested { status, last_error }) => Err(ongoing(status, last_error)),
             Ok(RoundEnd::Over) | Err(_) => self.result_by_asking(gid, wait).await,
         }
@@ -118,7 +120,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 Ok(Some(stored)) => {
                     let state = stored.global.state;
                     if state.status.is_final() {
-                        return ended(state.status, state.reason.as_deref());
+                        return wait.ended(state.status, state.reason.as_deref());
                     }
                     let now = self.clock.redis_now();
                     let is_delayed = state.not_before.is_some_and(|at| at > now);
@@ -151,11 +153,16 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 }
 
-fn ended(status: Status, reason: Option<&str>) -> Result<(), ServiceError> {
-    if status == Status::Succeed {
-        return Ok(());
+impl Wait {
+    fn ended(&self, status: Status, reason: Option<&str>) -> Result<(), ServiceError> {
+        if status == self.wanted {
+            return Ok(());
+        }
+        Err(ServiceError::Failure(match (status, reason) {
+            (_, Some(reason)) => reason.to_owned(),
+            (status, None) => format!("current status '{}'", status.as_str()),
+        }))
     }
-    Err(ServiceError::Failure(reason.unwrap_or("the transaction failed").to_owned()))
 }
 
 fn ongoing(status: Status, last_error: Option<String>) -> ServiceError {

@@ -37,6 +37,9 @@ pub const fn mode_letter(mode: Mode) -> char {
     match mode {
         Mode::Saga => 'S',
         Mode::Message => 'M',
+        Mode::Tcc => 'T',
+        Mode::Xa => 'X',
+        Mode::Workflow => 'W',
     }
 }
 

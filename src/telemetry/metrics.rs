@@ -22,7 +22,17 @@ const BUCKETS_SECONDS: &[f64] = &[
 /// The HTTP statuses that the server sends; any other is counted as `other`.
 const HTTP_STATUSES: [u16; 12] = [200, 301, 307, 400, 401, 404, 409, 413, 425, 429, 500, 503];
 
-const OPS: [Op; 3] = [Op::Action, Op::Compensate, Op::QueryPrepared];
+/// What is called.
+const OPS: [Op; 8] = [
+    Op::Action,
+    Op::Compensate,
+    Op::QueryPrepared,
+    Op::Confirm,
+    Op::Cancel,
+    Op::Commit,
+    Op::Rollback,
+    Op::Resume,
+];
 
 /// The metrics of one server.
 pub struct Metrics {
@@ -237,9 +247,15 @@ fn describe() {
 
 fn op_label(op: Op) -> &'static str {
     match op {
-        Op::Action => "action",
-        Op::Compensate => "compensate",
         Op::QueryPrepared => "query_prepared",
+        Op::Action
+        | Op::Compensate
+        | Op::Confirm
+        | Op::Cancel
+        | Op::Commit
+        | Op::Rollback
+        | Op::Resume
+        | Op::Recorded => op.as_str(),
     }
 }
 

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess};
 
-use crate::model::Mode;
+use crate::model::{Mode, Resume};
 
 use super::{
     error::BadRequest,
-    fields::{Whole, flag, seconds},
+    fields::{Whole, flag, seconds, text},
     json::{Key, Place, Reading, Want, set},
     request::SECONDS_MAX,
 };
 
-/// What a saga's or a message's `custom_data` says; the default where it says nothing.
+/// What a transaction's `custom_data` says; the default where it says nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CustomData {
     /// A saga's branches run at once.
@@ -22,6 +24,8 @@ pub(super) struct CustomData {
     pub(super) orders: Vec<(u64, Vec<u64>)>,
     /// A message's first call comes this long after its submit.
     pub(super) delay: Duration,
+    /// How a workflow is resumed.
+    pub(super) resume: Resume,
 }
 
 /// Reads `text`; empty and null say nothing. Keys are taken in any case, unknown ones ignored.
@@ -29,7 +33,8 @@ pub(super) struct CustomData {
 /// # Errors
 /// When it is not JSON, or not of the shape that `mode` needs.
 pub(super) fn read(mode: Mode, text: &str) -> Result<CustomData, BadRequest> {
-    if text.is_empty() {
+    // Of a tcc and an xa nothing is read: clients may keep there what they like.
+    if text.is_empty() || matches!(mode, Mode::Tcc | Mode::Xa) {
         return Ok(CustomData::default());
     }
     let mut json = serde_json::Deserializer::from_str(text);
@@ -41,6 +46,8 @@ pub(super) fn read(mode: Mode, text: &str) -> Result<CustomData, BadRequest> {
             example: match mode {
                 Mode::Saga => r#"{"concurrent":true,"orders":{"2":[0,1]}}"#,
                 Mode::Message => r#"{"delay":10}"#,
+                Mode::Workflow => r#"{"name":"transfer","data":"eyJhIjoxfQ=="}"#,
+                Mode::Tcc | Mode::Xa => "{}",
             },
             why: error.to_string(),
         })
@@ -51,11 +58,14 @@ enum Field {
     Concurrent,
     Orders,
     Delay,
+    Name,
+    Data,
 }
 
 const SAGA_FIELDS: &[(&str, Field)] =
     &[("concurrent", Field::Concurrent), ("orders", Field::Orders)];
 const MESSAGE_FIELDS: &[(&str, Field)] = &[("delay", Field::Delay)];
+const WORKFLOW_FIELDS: &[(&str, Field)] = &[("name", Field::Name), ("data", Field::Data)];
 
 struct Shape(Mode);
 
@@ -74,6 +84,8 @@ impl<'de> Want<'de> for Shape {
         let fields = match self.0 {
             Mode::Saga => SAGA_FIELDS,
             Mode::Message => MESSAGE_FIELDS,
+            Mode::Workflow => WORKFLOW_FIELDS,
+            Mode::Tcc | Mode::Xa => &[],
         };
         let mut data = CustomData::default();
         while let Some(field) = object.next_key_seed(Key(fields))? {
@@ -88,6 +100,14 @@ impl<'de> Want<'de> for Shape {
                     let read = object.next_value_seed(seconds("delay", SECONDS_MAX))?;
                     set(&mut data.delay, read.map(Option::unwrap_or_default));
                 }
+                Some(Field::Name) => {
+                    set(&mut data.resume.name, object.next_value_seed(text("name"))?);
+                }
+                Some(Field::Data) => {
+                    if let Some(text) = object.next_value_seed(text("data"))? {
+                        data.resume.data = from_base64(&text)?;
+                    }
+                }
                 None => {
                     object.next_value::<IgnoredAny>()?;
                 }
@@ -95,6 +115,11 @@ impl<'de> Want<'de> for Shape {
         }
         Ok(data)
     }
+}
+
+fn from_base64<E: Error>(text: &str) -> Result<Bytes, E> {
+    let bytes = STANDARD.decode(text);
+    bytes.map(Bytes::from).map_err(|error| E::custom(format!("data: it is not base64: {error}")))
 }
 
 /// `{"2":[0,1]}`: the steps before each step.

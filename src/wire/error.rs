@@ -31,11 +31,8 @@ pub enum BadRequest {
     #[error("{0}")]
     Field(String),
     /// `trans_type` is missing, null or empty.
-    #[error("trans_type is missing: send saga or msg")]
+    #[error("trans_type is missing: send saga, msg, tcc, xa or workflow")]
     NoTransType,
-    /// `trans_type` is a word of the protocol that this server does not serve.
-    #[error("trans_type '{0}' is not served by this server yet: it serves saga and msg")]
-    UnservedTransType(&'static str),
     /// `trans_type` is no word of the protocol.
     #[error("trans_type '{0}' is unknown: the known ones are saga, msg, tcc, xa and workflow")]
     UnknownTransType(String),

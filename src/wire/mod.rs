@@ -11,6 +11,7 @@ mod fields;
 mod json;
 mod orders;
 mod overriding;
+mod registration;
 mod request;
 mod spec;
 #[cfg(test)]
@@ -18,5 +19,6 @@ mod tests;
 
 pub use error::BadRequest;
 pub use overriding::{Override, apply_override};
+pub use registration::{Registration, read_registration};
 pub use request::{Request, SECONDS_MAX, STEPS_CEILING, read_request};
 pub use spec::{Limits, read_stored};

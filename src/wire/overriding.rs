@@ -83,7 +83,7 @@ pub fn apply_override(mut spec: Spec, text: &str) -> Result<Spec, BadRequest> {
     }
     let saga_concurrent = match spec.mode {
         Mode::Saga => custom_data::read(spec.mode, &spec.custom_data)?.concurrent,
-        Mode::Message => false,
+        Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => false,
     };
     spec.concurrent = saga_concurrent || spec.options.concurrent == Some(true);
     Ok(spec)

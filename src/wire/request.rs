@@ -1,6 +1,8 @@
 //! The one body of the protocol: prepare, submit, abort, forceStop and resetNextCronTime all send
 //! it, most with only a few of its fields.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
 
@@ -19,9 +21,6 @@ pub const SECONDS_MAX: u64 = 10 * 365 * 24 * 3_600;
 /// The most steps, and the most payloads, that are read at all. It bounds the memory that a small
 /// body of empty steps can ask for; the server's own limit ([`super::Limits`]) is lower.
 pub const STEPS_CEILING: usize = 100_000;
-
-/// Words of the protocol that this server knows but does not serve.
-const UNSERVED: [&str; 3] = ["tcc", "xa", "workflow"];
 
 /// A parsed body. What was not sent, or sent as null, is empty or `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,22 +46,21 @@ pub struct Request {
     pub rollback_reason: Option<String>,
     /// How it is to be run.
     pub options: Options,
+    /// What the submit of a workflow says of its end.
+    pub req_extra: BTreeMap<String, String>,
 }
 
 impl Request {
     /// How the transaction is run.
     ///
     /// # Errors
-    /// When `trans_type` is missing, unknown, or not served.
+    /// When `trans_type` is missing or unknown.
     pub fn mode(&self) -> Result<Mode, BadRequest> {
         let text = self.trans_type.as_str();
         if text.is_empty() {
             return Err(BadRequest::NoTransType);
         }
-        Mode::from_word(text).ok_or_else(|| match UNSERVED.into_iter().find(|w| *w == text) {
-            Some(unserved) => BadRequest::UnservedTransType(unserved),
-            None => BadRequest::UnknownTransType(word(text)),
-        })
+        Mode::from_word(text).ok_or_else(|| BadRequest::UnknownTransType(word(text)))
     }
 }
 
@@ -104,6 +102,7 @@ enum Field {
     RetryLimit,
     BranchHeaders,
     Concurrent,
+    ReqExtra,
 }
 
 /// The keys by how often they are sent.
@@ -123,6 +122,7 @@ const FIELDS: &[(&str, Field)] = &[
     ("retry_limit", Field::RetryLimit),
     ("branch_headers", Field::BranchHeaders),
     ("rollback_reason", Field::RollbackReason),
+    ("req_extra", Field::ReqExtra),
 ];
 
 struct Body;
@@ -206,6 +206,9 @@ fn read_field<'de, A: MapAccess<'de>>(
         }
         Field::RetryLimit => {
             set(&mut options.retry_limit, body.next_value_seed(count("retry_limit"))?);
+        }
+        Field::ReqExtra => {
+            set(&mut request.req_extra, body.next_value_seed(Reading(TextMap("req_extra")))?);
         }
         Field::BranchHeaders => {
             if let Some(map) = body.next_value_seed(Reading(TextMap("branch_headers")))? {

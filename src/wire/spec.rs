@@ -1,6 +1,8 @@
 //! From a request to what will be run: the checks that need the whole request.
 
-use crate::model::{Gid, Protocol, Spec};
+use std::time::Duration;
+
+use crate::model::{Gid, Mode, Orders, Protocol, Resume, Spec};
 
 use super::{
     custom_data,
@@ -41,6 +43,9 @@ impl Request {
         if steps > limits.steps_max {
             return Err(BadRequest::TooManySteps { steps, steps_max: limits.steps_max });
         }
+        if matches!(mode, Mode::Tcc | Mode::Xa | Mode::Workflow) {
+            return self.into_spec_of_registered(gid, mode, protocol);
+        }
         let mut payloads = self.payloads;
         payloads.extend(self.step_data);
         if payloads.len() < steps {
@@ -60,6 +65,33 @@ impl Request {
             delay: custom.delay,
             options: self.options,
             custom_data: self.custom_data,
+            resume: Resume::default(),
+            registered: Vec::new(),
+        })
+    }
+
+    /// A transaction whose branches are registered later; steps mean nothing to it.
+    fn into_spec_of_registered(
+        self,
+        gid: Gid,
+        mode: Mode,
+        protocol: Protocol,
+    ) -> Result<Spec, BadRequest> {
+        let custom = custom_data::read(mode, &self.custom_data)?;
+        Ok(Spec {
+            gid,
+            mode,
+            protocol,
+            steps: Vec::new(),
+            payloads: Vec::new(),
+            query_prepared: self.query_prepared,
+            concurrent: false,
+            orders: Orders::default(),
+            delay: Duration::ZERO,
+            options: self.options,
+            custom_data: self.custom_data,
+            resume: custom.resume,
+            registered: Vec::new(),
         })
     }
 }

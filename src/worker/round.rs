@@ -68,7 +68,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     /// for whatever comes first.
     pub(super) async fn round(&self, hold: &Hold, held: Held) -> RoundEnd {
         let Held { mut run, mut first, mut stored_version, mut n } = held;
-        let spec = Arc::clone(&run.global().spec);
+        let mut spec = Arc::clone(&run.global().spec);
         let mut calls = FuturesUnordered::new();
         // Named by the pattern, and waiting until the state that they follow from is stored.
         let mut to_call: Vec<Target> = Vec::new();
@@ -129,6 +129,14 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 | Event::Written(Written::Refused | Written::Broken)
                 | Event::Stands(Err(Over)) => return RoundEnd::Over,
                 Event::Drains | Event::Stands(Ok(())) => {}
+                // Nothing was called: what is prepared has no calls of this kind.
+                Event::Written(Written::Reread(taken)) => {
+                    let again = Held::taken(*taken, self.settings.policy);
+                    Held { run, first, stored_version, n } = again;
+                    spec = Arc::clone(&run.global().spec);
+                    to_call.clear();
+                    (writing, ending) = (None, Ending::None);
+                }
                 Event::Written(Written::Stored) => {
                     let Some(done) = writing.take() else { continue };
                     stored_version = done.version;
@@ -157,6 +165,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             state: run.global().state.clone(),
             created_at: run.global().created_at,
             promoted: run.promoted(),
+            registered: run.registered(),
             durability: self.settings.durability,
         }
     }
@@ -178,6 +187,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 mode: spec.mode,
                 branch_id: &described.branch_id,
                 op: described.op,
+                op_word: described.op_word,
                 url: described.url,
                 protocol: spec.protocol,
                 payload: described.payload,

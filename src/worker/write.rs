@@ -7,7 +7,7 @@ use crate::{
     branch::Caller,
     clock::Clock,
     model::Timestamp,
-    store::{Record, Recorded, Store, StoreError},
+    store::{Record, Recorded, Store, StoreError, Taken},
 };
 
 /// The first wait before a repeat; doubled up to [`REPEAT_AFTER_MAX`].
@@ -26,10 +26,12 @@ pub(super) enum Ending {
 }
 
 /// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Written {
     /// It is stored.
     Stored,
+    /// It is not, since more branches are registered than it knows of; this is what is stored.
+    Reread(Box<Taken>),
     /// The hold is over: stop at once.
     Refused,
     /// Redis has an error of its own for it, which no repeat mends.
@@ -49,6 +51,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             };
             match reply {
                 Ok(Recorded::Written) => return Written::Stored,
+                Ok(Recorded::Reread(taken)) => return Written::Reread(taken),
                 Ok(Recorded::Refused) => {
                     // A rest that was stored refuses its own repeat: no stale write.
                     if !is_repeat {

@@ -34,6 +34,8 @@ pub(super) struct TransactionReply<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rollback_time: Option<Rfc3339>,
     #[serde(skip_serializing_if = "str::is_empty")]
+    result: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     rollback_reason: &'a str,
     /// The options again, as a text that holds JSON.
     #[serde(rename = "options", serialize_with = "as_json_text")]
@@ -78,7 +80,7 @@ pub(super) struct BranchReply<'a> {
     #[serde(skip_serializing_if = "<[u8]>::is_empty", serialize_with = "as_base64")]
     bin_data: &'a [u8],
     branch_id: String,
-    op: &'static str,
+    op: &'a str,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     finish_time: Option<Rfc3339>,
@@ -103,6 +105,7 @@ pub(super) fn transaction(stored: &Stored) -> TransactionReply<'_> {
         protocol: spec.protocol.as_str(),
         finish_time: ended_as(Status::Succeed),
         rollback_time: ended_as(Status::Failed),
+        result: stored.result.as_deref().unwrap_or_default(),
         rollback_reason: state.reason.as_deref().unwrap_or_default(),
         options_text: options,
         custom_data: &spec.custom_data,
@@ -125,14 +128,14 @@ pub(super) fn branches(stored: &Stored) -> Vec<BranchReply<'_>> {
             Progress::Failed => (BRANCH_FAILED, None, row.finished_at),
         };
         Some(BranchReply {
-            id: stable_id(&[gid, &branch.branch_id, branch.op.as_str()]),
+            id: stable_id(&[gid, &branch.branch_id, branch.op_word]),
             create_time: Rfc3339(global.created_at),
             update_time: Rfc3339(row.finished_at.unwrap_or(global.created_at)),
             gid,
             url: branch.url,
             bin_data: branch.payload,
             branch_id: branch.branch_id,
-            op: branch.op.as_str(),
+            op: branch.op_word,
             status,
             finish_time: finish_time.map(Rfc3339),
             rollback_time: rollback_time.map(Rfc3339),

@@ -47,7 +47,7 @@ pub(super) async fn prepare(store: &RedisStore, item: Prepare) -> Result<Prepare
     let request = Request { shard, token: &item.token, body: &item.body };
     let mut reply = request.call(store, ScriptName::Prepare, call, store.deadline()).await?;
     match reply.word() {
-        b"ok" => Ok(Prepared::Stored),
+        b"ok" => Ok(Prepared::Stored { is_new: false }),
         b"conflict" => Ok(Prepared::Conflict(reply.status()?)),
         _ => Err(reply.unexpected("unknown word")),
     }

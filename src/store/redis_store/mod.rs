@@ -18,8 +18,9 @@ use crate::{
 };
 
 use super::{
-    Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
-    StoreError, Stored, Submit, Submitted, TakeReply,
+    Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Prepare, Prepared, Record,
+    Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit, Submitted, TakeReply,
+    WorkflowEnded,
     bodies::Bodies,
     connection::Line,
     gather::{Gather, Shared},
@@ -99,14 +100,16 @@ impl Store for RedisStore {
         changes::promote(self, item).await
     }
 
-    async fn abort(
-        &self,
-        gid: &Gid,
-        token: &Token,
-        reason: Option<&str>,
-        _durability: Durability,
-    ) -> Result<Aborted, StoreError> {
-        changes::abort(self, gid, token, reason).await
+    async fn abort(&self, item: Abort) -> Result<Aborted, StoreError> {
+        changes::abort(self, &item.gid, &item.token, item.reason.as_deref()).await
+    }
+
+    async fn register(&self, item: Register) -> Result<RegisterReply, StoreError> {
+        Err(StoreError::Unreadable { gid: item.gid, message: "not yet".to_owned() })
+    }
+
+    async fn end_workflow(&self, item: EndWorkflow) -> Result<WorkflowEnded, StoreError> {
+        Err(StoreError::Unreadable { gid: item.gid, message: "not yet".to_owned() })
     }
 
     async fn force_stop(

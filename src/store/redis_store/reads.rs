@@ -36,7 +36,7 @@ pub(super) async fn query(store: &RedisStore, gid: &Gid) -> Result<Option<Stored
         return if status.is_final() { Ok(None) } else { Err(without_body(gid)) };
     };
     let is_held = !token.is_empty() && !status.is_final();
-    Ok(Some(Stored { global, updated_at: written_at, due_at, is_held }))
+    Ok(Some(Stored { global, updated_at: written_at, due_at, is_held, result: None }))
 }
 
 /// What `reply` gives to a new holder.

@@ -8,7 +8,9 @@ mod metrics;
 mod new_gid;
 mod ping;
 mod prepare;
+mod prepare_workflow;
 mod query;
+mod register_branch;
 mod reset_later_than;
 mod reset_next;
 mod submit;
@@ -23,7 +25,9 @@ pub(super) use self::{
     new_gid::new_gid,
     ping::ping,
     prepare::prepare,
+    prepare_workflow::prepare_workflow,
     query::query,
+    register_branch::register_branch,
     reset_later_than::reset_later_than,
     reset_next::reset_next,
     submit::submit,

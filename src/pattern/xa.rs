@@ -1,0 +1,26 @@
+//! xa: each branch is a database transaction that its client prepared; in the end all are committed,
+//! or all are rolled back (protocol, section 5). Both must succeed in the end.
+
+use super::{Decided, Run, Target, answered_in_the_end};
+use crate::model::{Outcome, Status, Timestamp};
+
+pub(super) fn next(run: &mut Run, now: Timestamp) -> Decided {
+    // In the order of registration, either way.
+    let branches = 0..run.global.spec.registered.len();
+    match run.global.state.status {
+        Status::Prepared => run.abort_at_timeout(now),
+        Status::Submitted => {
+            let rows = branches.map(|branch| run.global.spec.action_row(branch)).collect();
+            run.one_after_the_other(rows, Status::Succeed)
+        }
+        Status::Aborting => {
+            let rows = branches.map(|branch| run.global.spec.compensate_row(branch)).collect();
+            run.one_after_the_other(rows, Status::Failed)
+        }
+        Status::Succeed | Status::Failed => Decided::Again,
+    }
+}
+
+pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Timestamp) {
+    answered_in_the_end(run, target, outcome, now);
+}
