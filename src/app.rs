@@ -1,11 +1,14 @@
 //! Makes the parts, starts them, and stops them in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::Router;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -26,7 +29,7 @@ use crate::{
 /// Each shard is looked at at least this often, so that the work of a dead node is found.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The histograms are folded this often.
+/// The histograms are folded, and Redis is looked at, this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Between two tries to reach Redis at the start.
@@ -41,23 +44,34 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// # Errors
 /// When a part cannot be made or started.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    raise_open_files();
     let stop = stop_signals()?;
-    // Before anything is started, so that an address in use costs nothing.
+    // Before anything is started, so that an address in use costs nothing, and so that whoever asks
+    // meanwhile is told.
     let listener = TcpListener::bind(config.http_addr)
         .await
         .with_context(|| format!("http_addr: cannot listen on {}", config.http_addr))?;
-    match &config.redis_url {
-        Some(url) => serve_on(url.as_str(), &config, listener, stop).await?,
+    let http_addr = listener.local_addr().context("http_addr")?;
+    tracing::info!(listening = %http_addr, "starting");
+    let (routers, current_router) = watch::channel(http::starting());
+    let serving = tokio::spawn(http::serve(listener, current_router, stop.clone()));
+    let served = match &config.redis_url {
+        Some(url) => serve_on(url.as_str(), &config, http_addr, &routers, &stop).await,
         None => {
             let starting = LocalRedis::start(local_redis::Options::new(&config.data_dir));
             let local = tokio::select! {
                 local = starting => local?,
                 () = stop.cancelled() => return Ok(()),
             };
-            let served = serve_on(local.url(), &config, listener, stop).await;
+            let served = serve_on(local.url(), &config, http_addr, &routers, &stop).await;
             local.stop().await;
-            served?;
+            served
         }
+    };
+    served?;
+    // The last round's end may be the answer that a client waits for.
+    if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
+        tracing::debug!("connections were left open");
     }
     tracing::info!("stopped");
     Ok(())
@@ -67,8 +81,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 async fn serve_on(
     url: &str,
     config: &Config,
-    listener: TcpListener,
-    stop: CancellationToken,
+    http_addr: SocketAddr,
+    routers: &watch::Sender<Router>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let metrics = Metrics::new()?;
     let clock = Arc::new(SystemClock::new());
@@ -95,7 +110,7 @@ async fn serve_on(
     ));
     let service = Arc::new(Service::new(
         Arc::clone(&worker),
-        store,
+        Arc::clone(&store),
         caller,
         clock,
         Arc::clone(&metrics),
@@ -109,24 +124,16 @@ async fn serve_on(
     let settings = HttpSettings { body_bytes_max: config.body_bytes_max };
     let router = http::router(service, settings, Arc::clone(&metrics));
 
-    tracing::info!(
-        http_addr = %listener.local_addr().context("http_addr")?,
-        process_start_id,
-        "serving"
-    );
     worker.start();
-    let upkeep = tokio::spawn(upkeep(metrics));
-    let serving = tokio::spawn(http::serve(listener, router, stop.clone()));
+    let _starting = routers.send_replace(router);
+    tracing::info!(%http_addr, process_start_id, "serving");
+    let upkeep = tokio::spawn(upkeep(metrics, store));
     stop.cancelled().await;
     tracing::info!("stopping: what is held is finished or handed back");
     if !worker.drain(config.drain_timeout).await {
         tracing::warn!(
             "not all work came to an end in time; another node goes on when its leases end"
         );
-    }
-    // The last round's end may be the answer that a client waits for.
-    if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
-        tracing::debug!("connections were left open");
     }
     upkeep.abort();
     Ok(())
@@ -175,10 +182,25 @@ fn stop_signals() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-async fn upkeep(metrics: Arc<Metrics>) {
+async fn upkeep(metrics: Arc<Metrics>, store: Arc<RedisStore>) {
     loop {
         tokio::time::sleep(UPKEEP_EVERY).await;
         metrics.upkeep();
+        // Somebody may have emptied Redis, or another node may have started on it anew.
+        match store.check_deployment().await {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => tracing::debug!(%error, "Redis was not checked"),
+            Err(error) => tracing::error!(%error, "this node and what is stored do not fit"),
+        }
+    }
+}
+
+/// Each connection is an open file, and the usual soft limit is low. Where it cannot be raised, it
+/// stays.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays");
     }
 }
 

@@ -205,6 +205,11 @@ impl Run {
         self.round.begun(target);
     }
 
+    /// Whether this round rests only since a host had no room for a call.
+    pub fn rests_for_room(&self) -> bool {
+        self.round.only_busy()
+    }
+
     /// Bound on one call.
     pub fn request_timeout(&self) -> Duration {
         self.global.spec.options.request_timeout.unwrap_or(self.policy.request_timeout)

@@ -102,8 +102,12 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         };
         match end {
             Ok(RoundEnd::Finished { status, reason }) => wait.ended(status, reason.as_deref()),
-            Ok(RoundEnd::Rested { status, last_error }) => Err(ongoing(status, last_error)),
-            Ok(RoundEnd::Over) | Err(_) => self.result_by_asking(gid, wait).await,
+            Ok(RoundEnd::Rested { status, last_error, for_room: false }) => {
+                Err(ongoing(status, last_error))
+            }
+            Ok(RoundEnd::Rested { for_room: true, .. } | RoundEnd::Over) | Err(_) => {
+                self.result_by_asking(gid, wait).await
+            }
         }
     }
 
@@ -126,7 +130,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                     let is_delayed = state.not_before.is_some_and(|at| at > now);
                     // What was made due just now, or is being claimed, looks like a rest for a
                     // moment: only a second look shows one.
-                    let rests_until = stored.due_at.filter(|&at| !stored.is_held && at > now);
+                    // One that waits for room at a host is called again after a rest this short.
+                    let soon = now.plus(self.worker.settings().policy.busy_retry);
+                    let rests_until = stored.due_at.filter(|&at| !stored.is_held && at > soon);
                     if rests_until.is_some() && (is_delayed || rests_until == rested_until) {
                         return Err(ongoing(state.status, state.last_error));
                     }

@@ -43,10 +43,10 @@ impl Failure {
             Self::Full if was_sent => StoreError::Unanswered("it is full by now".to_owned()),
             Self::NotDone(text) => StoreError::Unreachable(text),
             Self::Full => StoreError::Full,
-            Self::NoScript => {
-                let message = "Redis forgot it as soon as it was loaded".to_owned();
-                StoreError::Script { script, message }
-            }
+            Self::NoScript if was_sent => StoreError::Unanswered("scripts are flushed".to_owned()),
+            Self::NoScript => StoreError::Unreachable(
+                "it forgets scripts as soon as they are loaded (SCRIPT FLUSH)".to_owned(),
+            ),
             Self::Refused(message) => StoreError::Script { script, message },
         }
     }
@@ -141,9 +141,9 @@ impl Line {
         sent.unwrap_or_else(|_| match sent_on {
             Some(number) => {
                 self.drop_wire(number);
-                Err(Failure::NoAnswer(format!("within {bound:?}")))
+                Err(Failure::NoAnswer("in time".to_owned()))
             }
-            None => Err(Failure::NotDone(format!("no connection within {bound:?}"))),
+            None => Err(Failure::NotDone("no connection could be made in time".to_owned())),
         })
     }
 

@@ -24,6 +24,8 @@ pub struct Hold {
     pub gid: Gid,
     /// By which token.
     pub token: Token,
+    /// The number of the state that it began with.
+    n: u64,
     /// Monotonic time in µs; taken before the claim or renewal was sent, so never too late.
     deadline_us: AtomicU64,
     is_over: AtomicBool,
@@ -71,19 +73,28 @@ impl Holds {
         Self { by_gid: Mutex::default(), metrics }
     }
 
-    /// Registers a hold. An older one of the same transaction is over: its token was replaced.
-    pub(super) fn add(&self, gid: Gid, token: Token, deadline: Duration) -> Registered<'_> {
+    /// Registers a hold that begins with state number `n`. An older one of the same transaction is
+    /// over: its token was replaced. The older one may be this, where its reply was overtaken.
+    pub(super) fn add(&self, gid: Gid, token: Token, n: u64, deadline: Duration) -> Registered<'_> {
         let hold = Arc::new(Hold {
             gid: gid.clone(),
             token,
+            n,
             deadline_us: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             over: Notify::new(),
         });
         hold.extend(deadline);
-        if let Some(older) = self.lock().insert(gid, Arc::clone(&hold)) {
-            older.revoke();
+        let mut by_gid = self.lock();
+        match by_gid.get(&gid) {
+            Some(newer) if newer.n > n => hold.revoke(),
+            Some(_) | None => {
+                if let Some(older) = by_gid.insert(gid, Arc::clone(&hold)) {
+                    older.revoke();
+                }
+            }
         }
+        drop(by_gid);
         self.metrics.in_work.increment(1.0);
         Registered { holds: self, hold }
     }

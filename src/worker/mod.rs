@@ -279,7 +279,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     /// One round under a registered hold.
     async fn hold(&self, token: Token, deadline: Duration, held: Held) -> RoundEnd {
         let gid = held.run.global().gid().clone();
-        let hold = self.holds.add(gid, token, deadline);
+        let hold = self.holds.add(gid, token, held.n, deadline);
         self.round(&hold, held).await
     }
 }

@@ -37,6 +37,9 @@ pub enum RoundEnd {
         status: Status,
         /// What went wrong in this round.
         last_error: Option<String>,
+        /// Whether nothing went wrong, and only a host had no room for a call: it is tried again
+        /// soon.
+        for_room: bool,
     },
     /// The hold was over first, or could not be brought to an end: only what is stored counts.
     Over,
@@ -223,5 +226,6 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
 
 fn rested(run: &Run) -> RoundEnd {
     let state = &run.global().state;
-    RoundEnd::Rested { status: state.status, last_error: state.last_error.clone() }
+    let (status, last_error) = (state.status, state.last_error.clone());
+    RoundEnd::Rested { status, last_error, for_room: run.rests_for_room() }
 }

@@ -15,6 +15,7 @@ mod processes;
 mod schedules;
 mod scripts;
 mod simulation;
+mod stopping;
 mod store;
 mod support;
 mod tidy;

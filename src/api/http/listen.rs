@@ -8,7 +8,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A client may take this long for a request's head, and so may lie idle between two requests.
@@ -19,20 +22,31 @@ const HEAD_MAX: Duration = Duration::from_secs(120);
 /// Before the next try to accept, when that failed; most often no file descriptor is left.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// Serves `router` until `stop`, then finishes the requests under way and returns.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Serves until `stop`, then finishes the requests under way and returns. A connection is served by
+/// the router that `routers` holds when it is made.
+pub async fn serve(
+    listener: TcpListener,
+    routers: watch::Receiver<Router>,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
+    let mut is_failing = false;
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), stop.clone()));
+                    is_failing = false;
+                    let router = routers.borrow().clone();
+                    connections.spawn(connection(stream, router, stop.clone()));
                 }
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
+                    if !is_failing {
+                        tracing::warn!(%error, "no connection can be accepted: tried again until one is");
+                    }
+                    is_failing = true;
                     tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                 }
             }
@@ -54,6 +68,8 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client may close its sending side as soon as its request is out.
+            .half_close(true)
             .header_read_timeout(HEAD_MAX)
             .serve_connection(TokioIo::new(stream), service)
     );

@@ -12,11 +12,12 @@ mod number;
 mod reply;
 mod rfc3339;
 mod routes;
+mod starting;
 #[cfg(test)]
 mod testing;
 mod transaction;
 
-pub use self::listen::serve;
+pub use self::{listen::serve, starting::starting};
 
 use std::sync::Arc;
 

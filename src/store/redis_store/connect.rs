@@ -141,6 +141,18 @@ impl RedisStore {
     }
 }
 
+impl RedisStore {
+    /// Sees that what is stored there is still this deployment's, and writes down anew what says so
+    /// if somebody emptied Redis.
+    ///
+    /// # Errors
+    /// [`ConnectError::OtherShards`] when another node started on it with other settings meanwhile;
+    /// [`ConnectError::Unreachable`] while Redis is away.
+    pub async fn check_deployment(&self) -> Result<(), ConnectError> {
+        Start { line: &self.hot, timeout: self.redis_timeout }.check_shards(&self.keys).await
+    }
+}
+
 /// Whether a client or a call of a branch waits for it. The others have a connection of their own,
 /// so that their longer answers never stand before it.
 const fn is_hot(script: ScriptName) -> bool {

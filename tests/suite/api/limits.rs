@@ -256,3 +256,21 @@ async fn a_body_that_breaks_off_is_not_run() {
     assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
     assert_eq!(api.keys(), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_host_is_no_answer_to_who_waits_for_a_result() {
+    let flags = ["--calls-per-host-max", "1"];
+    let (api, bank) = (Api::start(&flags).await, Participant::start().await);
+    bank.answers("/held", &[Answer::Held]);
+    // One call is under way, one waits for it, and two find no room at all.
+    let replies: Vec<_> =
+        (0..4).map(|_| submitting(&api, &waiting(call(&fresh_name(), "/held", &bank)))).collect();
+    bank.arrived("/held", 1).await;
+    let busy = "tandem_branch_calls_total{op=\"action\",outcome=\"busy\"}";
+    api.until_metric(busy, |count| count >= 2.0).await;
+    bank.release("/held");
+    for reply in replies {
+        let (status, text) = reply.await.expect("no panic");
+        assert_eq!(status, 200, "{text}");
+    }
+}

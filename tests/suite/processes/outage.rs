@@ -66,3 +66,23 @@ async fn a_redis_that_is_started_anew_with_its_data_is_worked_on_without_a_resta
     redis.start_again();
     assert_eq!(node.ended(&gid).await, "succeed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_waits_for_its_redis_says_so_and_serves_when_it_is_there() {
+    let redis = RedisServer::start(&[]);
+    redis.pause();
+    let starting = Server::begin(&redis.url(), &QUICK).await;
+    assert_eq!(starting.get("/healthz").await.status, 200);
+    assert_eq!(starting.get("/readyz").await.status, 503);
+    let told = starting.submit(&serde_json::json!({"gid": "g", "trans_type": "saga"})).await;
+    assert_eq!(told.status, 503);
+    assert!(!told.header("retry-after").is_empty());
+
+    redis.go_on();
+    let ready = async {
+        while starting.get("/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ready).await.expect("ready");
+}

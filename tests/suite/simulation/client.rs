@@ -236,6 +236,7 @@ impl Client {
                 Some(_) if request == Request::Abort || request == Request::Prepare => {}
                 None if waits => {
                     self.world.counts.one(Count::WaitedForFailure);
+                    self.check_reason(message);
                     self.ended(Status::Failed);
                 }
                 Some(_) | None => {
@@ -298,6 +299,15 @@ impl Client {
             self.world.fault(format!("{}: told {status:?}, and it is {stored:?}", self.name));
         }
         self.promised(Promise::Ended(status));
+    }
+
+    /// Whoever waited is told the reason that is stored.
+    fn check_reason(&self, told: &str) {
+        let entry = self.world.store.entry(self.gid());
+        let stored = entry.and_then(|entry| entry.state.reason);
+        if stored.as_deref().is_some_and(|stored| stored != told) {
+            self.world.fault(format!("{}: told {told:?}, stored is {stored:?}", self.name));
+        }
     }
 
     fn promised(&self, promise: Promise) {

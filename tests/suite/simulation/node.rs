@@ -36,7 +36,7 @@ pub(crate) struct Node {
     pub(crate) clock: SystemClock,
     dead: CancellationToken,
     stands_still_until: Mutex<Option<Instant>>,
-    grants: Mutex<BTreeMap<Gid, Grant>>,
+    grants: Mutex<BTreeMap<Gid, Vec<Grant>>>,
 }
 
 impl Node {
@@ -81,33 +81,37 @@ impl Node {
         self.dead.cancelled().await;
     }
 
-    /// What it may rely on for `gid`.
+    /// What it may rely on for `gid`: the grant that the store knows of, else its last one. A reply
+    /// that comes late may tell of an older grant than the reply before it.
     pub(crate) fn grant(&self, gid: &Gid) -> Option<Grant> {
-        self.grants().get(gid).cloned()
+        let holder = self.world.store.entry(gid).and_then(|entry| entry.holder);
+        let all = self.grants();
+        let grants = all.get(gid)?;
+        let is_known = |grant: &&Grant| holder.as_ref() == Some(&grant.token);
+        grants.iter().find(is_known).or_else(|| grants.last()).cloned()
     }
 
     /// It was granted a hold.
     pub(crate) fn granted(&self, gid: &Gid, grant: Grant) {
-        self.grants().insert(gid.clone(), grant);
+        self.grants().entry(gid.clone()).or_default().push(grant);
     }
 
     /// Its hold by `token` was renewed.
     pub(crate) fn renewed(&self, gid: &Gid, token: &Token, until: Duration) {
-        if let Some(grant) = self.grants().get_mut(gid)
-            && grant.token == *token
-        {
+        let mut all = self.grants();
+        for grant in all.get_mut(gid).into_iter().flatten().filter(|it| it.token == *token) {
             grant.until = grant.until.max(until);
         }
     }
 
     /// It was told that `gid` has ended: nothing may be called from here on.
     pub(crate) fn revoked(&self, gid: &Gid) {
-        if let Some(grant) = self.grants().get_mut(gid) {
+        for grant in self.grants().get_mut(gid).into_iter().flatten() {
             grant.until = Duration::ZERO;
         }
     }
 
-    fn grants(&self) -> MutexGuard<'_, BTreeMap<Gid, Grant>> {
+    fn grants(&self) -> MutexGuard<'_, BTreeMap<Gid, Vec<Grant>>> {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

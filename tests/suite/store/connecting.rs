@@ -79,3 +79,26 @@ async fn a_cluster_is_refused() {
     let server = RedisServer::start(&["--cluster-enabled", "yes"]);
     assert_eq!(connect(&server.url(), settings("x")).await, Err(ConnectError::Cluster));
 }
+
+#[tokio::test]
+async fn an_emptied_redis_is_told_the_number_of_shards_again() {
+    let prefix = fresh_name();
+    let with = |shards| StoreSettings { shards, ..settings(&prefix) };
+    let clock = Arc::new(SystemClock::new());
+    let store = RedisStore::connect(redis_url(), with(16), clock, Metrics::new().unwrap()).await;
+    let store = store.unwrap();
+    let forget = || {
+        let mut redis = crate::support::redis::connect(redis_url());
+        redis::cmd("DEL").arg(format!("{prefix}:meta")).exec(&mut redis).unwrap();
+    };
+    forget();
+    assert_eq!(store.check_deployment().await, Ok(()));
+    let error = connect(redis_url(), with(64)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::OtherShards { .. }), "{error:?}");
+
+    // Another node was faster.
+    forget();
+    connect(redis_url(), with(64)).await.unwrap();
+    let error = store.check_deployment().await.unwrap_err();
+    assert!(matches!(error, ConnectError::OtherShards { .. }), "{error:?}");
+}

@@ -56,8 +56,20 @@ impl Server {
         Self::start_with(command, flags).await
     }
 
+    /// As [`Server::start`], but waits only until it listens.
+    pub(crate) async fn begin(redis_url: &str, flags: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command.args(["serve", "--redis-url", redis_url]);
+        Self::spawn(command, flags, "listening").await
+    }
+
     /// As [`Server::start`], with the first part of the command line in `command`.
-    pub(crate) async fn start_with(mut command: Command, flags: &[&str]) -> Self {
+    pub(crate) async fn start_with(command: Command, flags: &[&str]) -> Self {
+        Self::spawn(command, flags, "http_addr").await
+    }
+
+    /// Starts `command` and waits until it logs its address under `key`.
+    async fn spawn(mut command: Command, flags: &[&str], key: &'static str) -> Self {
         command
             .args(["--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"])
             .args(["--log-format", "json"])
@@ -70,7 +82,7 @@ impl Server {
         let stderr = child.stderr.take().expect("piped above");
         let reading = Arc::clone(&log);
         let (told, address) = tokio::sync::oneshot::channel();
-        spawn_blocking(move || read_log(stderr, &reading, told));
+        spawn_blocking(move || read_log(stderr, &reading, key, told));
         let address = timeout(PATIENCE, address).await.ok().and_then(Result::ok);
         let base = format!("http://{}", address.unwrap_or_default());
         let server = Self { child, base, client: client(), log };
@@ -255,12 +267,13 @@ async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Reply> {
 fn read_log(
     stderr: ChildStderr,
     log: &Mutex<Vec<String>>,
+    key: &str,
     told: tokio::sync::oneshot::Sender<String>,
 ) {
     let mut told = Some(told);
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         let json: Value = serde_json::from_str(&line).unwrap_or_default();
-        let address = json["fields"]["http_addr"].as_str().or_else(|| json["http_addr"].as_str());
+        let address = json["fields"][key].as_str().or_else(|| json[key].as_str());
         if let Some(address) = address
             && let Some(told) = told.take()
         {
