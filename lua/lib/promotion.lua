@@ -13,7 +13,7 @@ end
 -- Submits what is prepared, over whoever held it. delay in µs, or '' for the one that was prepared.
 local function promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
   local stored = call('HMGET', hash, 's', 'd', 'w')
-  local _, mode, n, _, _, _, rest = unpack_state(stored[1])
+  local _, mode, n, _, _, rest_at = unpack_state(stored[1])
   local delay_us = tonumber(delay ~= '' and delay or stored[2] or 0)
   -- A delay wins over a hold: nothing may be called before it is over.
   local is_held = held == '1' and delay_us == 0
@@ -26,7 +26,7 @@ local function promote_prepared(hash, due, gid, request, held, delay, lease_us, 
   end
   put_due_anew(due, gid, at)
   call('HSET', hash, 't', is_held and request or '',
-    's', pack_state('S', mode, n + 1, request, not_before, rest))
+    's', pack_state('S', mode, n + 1, request, not_before, string.sub(stored[1], rest_at)))
   if override ~= '' then
     call('HSET', hash, 'o', override)
   end

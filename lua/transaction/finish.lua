@@ -32,10 +32,10 @@ local retention_ms = integer(ARGV[1])
 
 local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local token, gid, x = ARGV[a], ARGV[a + 6], tonumber(ARGV[a + 7])
+  local gid, x = ARGV[a + 6], tonumber(ARGV[a + 7])
 
-  local stored = read_for_record(hash)
-  local verdict, mode, request, not_before = judge_record(stored, a)
+  local stored = call('HMGET', hash, 't', 's', 'r')
+  local verdict, mode, request, not_before = judge_record(hash, stored, a)
   if verdict then
     return verdict
   end
@@ -45,7 +45,7 @@ local function finish(k, a)
     return 'with_body'
   end
   leave_due(due, ended, gid, retention_ms)
-  write_record(hash, stored, a, mode, request, not_before, token)
+  write_record(hash, stored, a, mode, request, not_before, false)
   call('PEXPIRE', hash, retention_ms)
   if is_large then
     call('PEXPIRE', body, retention_ms)

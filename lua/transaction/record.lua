@@ -20,14 +20,13 @@
 
 local function record(k, a)
   local hash = KEYS[k]
-  local token = ARGV[a]
 
-  local stored = read_for_record(hash)
-  local verdict, mode, request, not_before = judge_record(stored, a)
+  local stored = call('HMGET', hash, 't', 's', 'r')
+  local verdict, mode, request, not_before = judge_record(hash, stored, a)
   if verdict then
     return verdict
   end
-  write_record(hash, stored, a, mode, request, not_before, token)
+  write_record(hash, stored, a, mode, request, not_before, false)
   return 'written'
 end
 

@@ -25,14 +25,14 @@ local function rest(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, due_at = ARGV[a + 6], tonumber(ARGV[a + 7])
 
-  local stored = read_for_record(hash)
-  local verdict, mode, request, not_before = judge_record(stored, a)
+  local stored = call('HMGET', hash, 't', 's', 'r', 'w')
+  local verdict, mode, request, not_before = judge_record(hash, stored, a)
   if verdict then
     return verdict
   end
   local is_woken = stored[4]
   put_due_anew(due, gid, is_woken and now or due_at)
-  write_record(hash, stored, a, mode, request, not_before, '')
+  write_record(hash, stored, a, mode, request, not_before, true)
   if is_woken then
     call('HDEL', hash, 'w')
   end

@@ -96,7 +96,7 @@ local function submit(k, a)
   if not packed then
     return create(k, a)
   end
-  local status, stored_mode, n, last_request, written_at, not_before, rest = unpack_state(packed)
+  local status, stored_mode, n, last_request, not_before = unpack_state(packed)
   if last_request == request then
     return own_repeat(hash, n, request)
   end
@@ -110,8 +110,7 @@ local function submit(k, a)
   if last_request == '' and is_open_or_done and string.upper(stored_mode) == mode then
     -- A back-check promoted it: this is the client's first submit, and must not be told of a
     -- conflict.
-    call('HSET', hash, 's', status .. stored_mode .. n .. ';' .. request .. ';' .. written_at .. ';'
-      .. not_before .. ';' .. rest)
+    call('HSET', hash, 's', with_request(packed, request))
     return 'not_held'
   end
   if status == 'S' then

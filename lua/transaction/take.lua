@@ -26,7 +26,7 @@ local function take(k, a)
   if not stored[2] then
     return 'missing'
   end
-  local status, mode, n, request, _, not_before, rest = unpack_state(stored[2])
+  local status, mode, n, request, not_before, rest_at = unpack_state(stored[2])
   if is_final(status) then
     return 'refused'
   end
@@ -36,7 +36,7 @@ local function take(k, a)
       return 'refused'
     end
     call('HSET', hash, 't', token,
-      's', pack_state(status, mode, n + 1, request, not_before, rest))
+      's', pack_state(status, mode, n + 1, request, not_before, string.sub(stored[2], rest_at)))
     if stored[3] then
       call('HDEL', hash, 'w')
     end
