@@ -5,7 +5,7 @@ local function own_repeat(hash, n, request)
   local stored = call('HMGET', hash, 't', 'c')
   local is_held = stored[1] == request
   if n == '1' then
-    return { 'created', stored[2], is_held and 1 or 0 }
+    return { is_held and 'created_held' or 'created', stored[2] }
   end
   return is_held and whole('held', hash) or 'not_held'
 end

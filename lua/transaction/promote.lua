@@ -15,7 +15,8 @@
 --
 -- Returns now in µs, then for each item one of
 --   { held, created at, state, body, override, reason }    this request holds what is stored
---   { created, created at, held }  it was created by this very request
+--   { created, created at }, { created_held, created at }
+--                          it was created by this very request; held says: and held by it
 --   not_held               it is submitted or beyond by this very request, which does not hold it
 --   { other_mode, mode }   it exists with another mode
 --   not_prepared           it does not exist, or not as prepared

@@ -26,7 +26,8 @@
 --   [12] the place of its first further key, or 0
 --
 -- Returns now in µs, then for each item one of
---   { created, created at, held }                          it was new; held is 1 or 0
+--   created, created_held  it was new, and is created now; held says: by this request
+--   { created, created at }, { created_held, created at }  an earlier copy of the request did it
 --   { held, created at, state, body, override, reason }    this request holds what is stored
 --   not_held               it is submitted or beyond, and not held by this request
 --   { conflict, status }   it exists in a status that no submit changes
@@ -42,7 +43,7 @@ local retention_ms = integer(ARGV[1])
 local function create(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, request, mode, held = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  local delay_us, lease_us = tonumber(ARGV[a + 4]) or 0, ARGV[a + 5]
+  local delay, lease_us = ARGV[a + 4], ARGV[a + 5]
   local status, rest, body = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9]
   local is_large, x = ARGV[a + 10] == '1', tonumber(ARGV[a + 11])
   -- These are what their names say only where the body is large.
@@ -52,14 +53,15 @@ local function create(k, a)
   end
 
   local has_ended = is_final(status)
-  local is_held = held == '1' and delay_us == 0 and not has_ended
-  local not_before, at = '', now
+  local has_delay = delay ~= '' and delay ~= '0' and not has_ended
+  local is_held = held == '1' and not has_delay and not has_ended
+  local not_before, at = '', now_text
   if is_held then
-    at = now + lease_us
-  elseif delay_us > 0 and not has_ended then
+    at = from_now(lease_us)
+  elseif has_delay then
     -- The delay wins over the hold: nothing may be called before it is over.
-    at = now + delay_us
-    not_before = integer(at)
+    at = from_now(delay)
+    not_before = at
   end
 
   -- The one write that can fail, by a key of another type, comes first.
@@ -67,7 +69,7 @@ local function create(k, a)
     local ended = KEYS[is_large and x + 2 or x]
     leave_due(due, ended, gid, retention_ms)
   else
-    call('ZADD', due, integer(at), gid)
+    call('ZADD', due, at, gid)
   end
   local token = is_held and request or ''
   if is_large then
@@ -84,7 +86,7 @@ local function create(k, a)
   if has_ended then
     call('PEXPIRE', hash, retention_ms)
   end
-  return { 'created', now_text, is_held and 1 or 0 }
+  return is_held and 'created_held' or 'created'
 end
 
 local function submit(k, a)

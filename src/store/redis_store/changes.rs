@@ -114,9 +114,11 @@ async fn submitted(
     deadline: Duration,
 ) -> Result<Submitted, StoreError> {
     match reply.word() {
-        b"created" => {
-            let created_at = reply.some_time()?;
-            Ok(Submitted::Created { created_at, held: reply.count()? == 1 })
+        b"created" | b"created_held" => {
+            let held = reply.word() == b"created_held";
+            // A time is told only where an earlier copy of this request created it.
+            let created_at = reply.time()?.unwrap_or_else(|| reply.now());
+            Ok(Submitted::Created { created_at, held })
         }
         b"held" => Ok(Submitted::Held(reads::taken(store, gid, reply, deadline).await?)),
         b"not_held" => Ok(Submitted::NotHeld),

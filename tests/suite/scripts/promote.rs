@@ -13,10 +13,11 @@ fn an_own_repeat_of_a_creation_says_whether_it_is_held() {
     for is_held in [true, false] {
         let t = Transaction::new();
         let call = Submit { held: is_held, ..t.submit("r1") };
-        let reply = rig.one(call);
+        let (created_at, reply) = rig.one_at(call);
         let stored = rig.snapshot(&t);
-        assert_eq!(rig.one(call), reply);
-        assert_eq!(rig.one(call.by_promote()), reply);
+        let repeat = [reply[0].as_str(), &created_at.to_string()];
+        assert_eq!(rig.one(call), repeat);
+        assert_eq!(rig.one(call.by_promote()), repeat);
         assert_eq!(rig.snapshot(&t), stored);
     }
 }
