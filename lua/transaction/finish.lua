@@ -14,7 +14,7 @@
 --   [2] number of this state
 --   [3] status letter, C or F
 --   [4] rest of the packed state
---   [5] reason, '' for none
+--   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
 --   [7] gid
 --   [8] x, the place of the large body's key, or 0
@@ -34,8 +34,8 @@ local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
   local gid, x = ARGV[a + 6], tonumber(ARGV[a + 7])
 
-  local stored = call('HMGET', hash, 't', 's', 'r')
-  local verdict, mode, request, not_before = judge_record(hash, stored, a)
+  local packed = call('HGET', hash, 's')
+  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
@@ -45,7 +45,7 @@ local function finish(k, a)
     return 'with_body'
   end
   leave_due(due, ended, gid, retention_ms)
-  write_record(hash, stored, a, mode, request, not_before, false)
+  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
   call('PEXPIRE', hash, retention_ms)
   if is_large then
     call('PEXPIRE', body, retention_ms)

@@ -34,9 +34,9 @@ local function promote(k, a)
   if not packed then
     return 'not_prepared'
   end
-  local status, stored_mode, n, last_request = unpack_state(packed)
+  local status, stored_mode, n, token, last_request = unpack_state(packed)
   if last_request == request then
-    return own_repeat(hash, n, request)
+    return own_repeat(hash, n, token, request)
   end
   if status ~= 'P' then
     return 'not_prepared'

@@ -8,7 +8,7 @@
 --   [2] number of this state
 --   [3] status letter
 --   [4] rest of the packed state
---   [5] reason, '' for none
+--   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
 --
 -- Returns now in µs, then for each item one of
@@ -21,12 +21,12 @@
 local function record(k, a)
   local hash = KEYS[k]
 
-  local stored = call('HMGET', hash, 't', 's', 'r')
-  local verdict, mode, request, not_before = judge_record(hash, stored, a)
+  local packed = call('HGET', hash, 's')
+  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
-  write_record(hash, stored, a, mode, request, not_before, false)
+  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
   return 'written'
 end
 

@@ -73,15 +73,15 @@ local function create(k, a)
   end
   local token = is_held and request or ''
   if is_large then
-    call('HSET', hash, 't', token, 'c', now_text,
-      's', pack_state(status, string.lower(mode), 1, request, not_before, rest))
+    local packed = pack_state(status, string.lower(mode), '1', token, request, not_before, rest)
+    call('HSET', hash, 'c', now_text, 's', packed)
     adopt_body(staged, body_key)
     if has_ended then
       call('PEXPIRE', body_key, retention_ms)
     end
   else
-    call('HSET', hash, 't', token, 'c', now_text,
-      's', pack_state(status, mode, 1, request, not_before, rest), 'b', body)
+    local packed = pack_state(status, mode, '1', token, request, not_before, rest)
+    call('HSET', hash, 'c', now_text, 's', packed, 'b', body)
   end
   if has_ended then
     call('PEXPIRE', hash, retention_ms)
@@ -98,9 +98,9 @@ local function submit(k, a)
   if not packed then
     return create(k, a)
   end
-  local status, stored_mode, n, last_request, not_before = unpack_state(packed)
+  local status, stored_mode, n, token, last_request, not_before = unpack_state(packed)
   if last_request == request then
-    return own_repeat(hash, n, request)
+    return own_repeat(hash, n, token, request)
   end
   if (status == 'P' or status == 'S') and string.upper(stored_mode) ~= mode then
     return { 'other_mode', string.upper(stored_mode) }
@@ -116,7 +116,7 @@ local function submit(k, a)
     return 'not_held'
   end
   if status == 'S' then
-    if call('HGET', hash, 't') == '' and (not_before == '' or tonumber(not_before) <= now) then
+    if token == '' and (not_before == '' or tonumber(not_before) <= now) then
       call('ZADD', due, now_text, gid)
     end
     return 'not_held'
