@@ -1,3 +1,9 @@
+-- The packed state of one that named no request before, and is as it was but for that.
+local function with_request(packed, request)
+  local head, tail = string.match(packed, '^([^;]*;[^;]*;)(.*)$')
+  return head .. request .. tail
+end
+
 -- What submit and promote do alike.
 
 -- The answer to a request that changed the status before, and whose reply was lost.

@@ -23,18 +23,7 @@ local function pack_state(status, mode, n, token, request, not_before, rest)
     .. not_before .. ';' .. rest
 end
 
--- The packed state of one that named no request before, and is as it was but for that.
-local function with_request(packed, request)
-  local head, tail = string.match(packed, '^([^;]*;[^;]*;)(.*)$')
-  return head .. request .. tail
-end
-
 local function is_final(status)
   return status == 'C' or status == 'F'
 end
 
--- What a new holder is told; b is absent when the body is in a key of its own.
-local function whole(word, hash)
-  local stored = call('HMGET', hash, 'c', 's', 'b', 'o', 'r')
-  return { word, stored[1], stored[2], stored[3], stored[4], stored[5] }
-end
