@@ -15,13 +15,14 @@ local function own_repeat(hash, n, token, request)
   return is_held and whole('held', hash) or 'not_held'
 end
 
--- Submits what is prepared, over whoever held it. delay in µs, or '' for the one that was prepared.
-local function promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
+-- Submits what is prepared, over whoever held it. lease_us: '' if request is not to hold it. delay:
+-- in µs, or '' for the one that was prepared.
+local function promote_prepared(hash, due, gid, request, lease_us, delay, override)
   local stored = call('HMGET', hash, 's', 'd', 'w')
   local _, mode, n, _, _, _, rest_at = unpack_state(stored[1])
   local delay_us = tonumber(delay ~= '' and delay or stored[2] or 0)
   -- A delay wins over a hold: nothing may be called before it is over.
-  local is_held = held == '1' and delay_us == 0
+  local is_held = lease_us ~= '' and delay_us == 0
   local not_before, at = '', now
   if is_held then
     at = now + lease_us

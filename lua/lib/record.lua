@@ -16,7 +16,7 @@ local function judge_record(hash, packed, a)
   if m == n then
     return 'written'
   end
-  if is_final(status) or tonumber(m) ~= n + 1 then
+  if is_final(status) or m - n ~= 1 then
     return 'refused'
   end
   if ARGV[a + 4] ~= '' and (ARGV[a + 2] == 'P' or ARGV[a + 2] == 'S') then

@@ -27,3 +27,7 @@ local function is_final(status)
   return status == 'C' or status == 'F'
 end
 
+-- Whether the body is in a key of its own.
+local function is_large(mode)
+  return mode == 's' or mode == 'm'
+end

@@ -14,16 +14,14 @@
 -- and for each item:
 --   [1] gid
 --   [2] id of this request, and token of the hold
---   [3] mode letter
---   [4] 1 if this request is to hold it, else 0
+--   [3] mode letter, small if the body is large
+--   [4] first lease in µs if this request is to hold it, else ''
 --   [5] delay in µs; '' for none, or for the one that was prepared
---   [6] first lease in µs
---   [7] text that overrides what was prepared, '' for none
---   [8] status letter to store where the gid is new: S, C or F
---   [9] rest of the packed state where the gid is new
---   [10] body as sent, '' when it is large
---   [11] 1 if the body is large, else 0
---   [12] the place of its first further key, or 0
+--   [6] text that overrides what was prepared, '' for none
+--   [7] status letter to store where the gid is new: S, C or F
+--   [8] rest of the packed state where the gid is new
+--   [9] body as sent, '' when it is large
+--   [10] the place of its first further key, or 0
 --
 -- Returns now in µs, then for each item one of
 --   created, created_held  it was new, and is created now; held says: by this request
@@ -42,62 +40,56 @@ local retention_ms = integer(ARGV[1])
 
 local function create(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, request, mode, held = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  local delay, lease_us = ARGV[a + 4], ARGV[a + 5]
-  local status, rest, body = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9]
-  local is_large, x = ARGV[a + 10] == '1', tonumber(ARGV[a + 11])
-  -- These are what their names say only where the body is large.
+  local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local lease_us, delay = ARGV[a + 3], ARGV[a + 4]
+  local status, rest, body = ARGV[a + 6], ARGV[a + 7], ARGV[a + 8]
+  local has_large_body, has_ended = is_large(mode), is_final(status)
+  local x = (has_large_body or has_ended) and tonumber(ARGV[a + 9]) or 0
+  -- Most have no further keys. These are what their names say only where the body is large.
   local staged, body_key = KEYS[x], KEYS[x + 1]
-  if is_large and call('EXISTS', staged) == 0 then
+  if has_large_body and call('EXISTS', staged) == 0 then
     return 'restage'
   end
 
-  local has_ended = is_final(status)
-  local has_delay = delay ~= '' and delay ~= '0' and not has_ended
-  local is_held = held == '1' and not has_delay and not has_ended
-  local not_before, at = '', now_text
-  if is_held then
-    at = from_now(lease_us)
-  elseif has_delay then
-    -- The delay wins over the hold: nothing may be called before it is over.
-    at = from_now(delay)
-    not_before = at
-  end
-
   -- The one write that can fail, by a key of another type, comes first.
+  local token, not_before = '', ''
   if has_ended then
-    local ended = KEYS[is_large and x + 2 or x]
+    local ended = KEYS[has_large_body and x + 2 or x]
     leave_due(due, ended, gid, retention_ms)
+  elseif delay ~= '' and delay ~= '0' then
+    -- The delay wins over the hold: nothing may be called before it is over.
+    not_before = from_now(delay)
+    call('ZADD', due, not_before, gid)
+  elseif lease_us ~= '' then
+    token = request
+    call('ZADD', due, from_now(lease_us), gid)
   else
-    call('ZADD', due, at, gid)
+    call('ZADD', due, now_text, gid)
   end
-  local token = is_held and request or ''
-  if is_large then
-    local packed = pack_state(status, string.lower(mode), '1', token, request, not_before, rest)
+  local packed = pack_state(status, mode, '1', token, request, not_before, rest)
+  if has_large_body then
     call('HSET', hash, 'c', now_text, 's', packed)
     adopt_body(staged, body_key)
     if has_ended then
       call('PEXPIRE', body_key, retention_ms)
     end
   else
-    local packed = pack_state(status, mode, '1', token, request, not_before, rest)
     call('HSET', hash, 'c', now_text, 's', packed, 'b', body)
   end
   if has_ended then
     call('PEXPIRE', hash, retention_ms)
   end
-  return is_held and 'created_held' or 'created'
+  return token == '' and 'created' or 'created_held'
 end
 
 local function submit(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
-  local held, delay, lease_us, override = ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]
-
   local packed = call('HGET', hash, 's')
   if not packed then
     return create(k, a)
   end
+  local gid, request, mode = ARGV[a], ARGV[a + 1], string.upper(ARGV[a + 2])
+  local lease_us, delay, override = ARGV[a + 3], ARGV[a + 4], ARGV[a + 5]
   local status, stored_mode, n, token, last_request, not_before = unpack_state(packed)
   if last_request == request then
     return own_repeat(hash, n, token, request)
@@ -106,7 +98,7 @@ local function submit(k, a)
     return { 'other_mode', string.upper(stored_mode) }
   end
   if status == 'P' then
-    return promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
+    return promote_prepared(hash, due, gid, request, lease_us, delay, override)
   end
   local is_open_or_done = status == 'S' or status == 'C'
   if last_request == '' and is_open_or_done and string.upper(stored_mode) == mode then
@@ -124,4 +116,4 @@ local function submit(k, a)
   return { 'conflict', status }
 end
 
-return each_item(2, 1, 12, submit)
+return each_item(2, 1, 10, submit)
