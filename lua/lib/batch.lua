@@ -1,4 +1,4 @@
--- Put before every script: Redis's time, read once, and the loop over the items.
+-- Put first in every script: Redis's time, read once, and the loop over the items.
 
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 
@@ -8,9 +8,9 @@ local function integer(number)
 end
 
 local time = call('TIME')
--- Microseconds since 1970: below 2^53, so a double holds it exactly.
-local now = time[1] * 1000000 + time[2]
-local now_text = integer(now)
+-- Microseconds since 1970, as text and as a number: below 2^53, so a double holds it exactly.
+local now_text = time[1] .. string.sub('00000' .. time[2], -6)
+local now = tonumber(now_text)
 
 -- Answers now, then what one(k, a) answers for each item: its first key is KEYS[k], its first
 -- argument ARGV[a]. An item that fails answers { 'error', text } and harms no other: each is

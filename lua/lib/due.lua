@@ -1,3 +1,16 @@
+-- The texts of points in time after now, by the texts of the spans in µs: items of a call often
+-- have the same, and to write a number costs as much as a small command.
+local later = {}
+
+local function from_now(span_us)
+  local text = later[span_us]
+  if not text then
+    text = integer(now + span_us)
+    later[span_us] = text
+  end
+  return text
+end
+
 -- Writes the score of whoever gets or loses a hold: another one than before, so that no second step
 -- of a claim that is still under way finds the score that its first step set. To be called before
 -- the hash is written: it is the write that fails when the key is not a sorted set.

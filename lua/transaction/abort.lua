@@ -31,7 +31,7 @@ local function abort(k, a)
   if not packed then
     return 'missing'
   end
-  local status, mode, _, last_request = unpack_state(packed)
+  local status, mode, _, _, last_request = unpack_state(packed)
   if last_request == request then
     return 'done'
   end

@@ -14,7 +14,7 @@
 --   [2] number of this state
 --   [3] status letter, C or F
 --   [4] rest of the packed state
---   [5] reason, '' for none
+--   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
 --   [7] gid
 --   [8] x, the place of the large body's key, or 0
@@ -32,22 +32,23 @@ local retention_ms = integer(ARGV[1])
 
 local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local token, gid, x = ARGV[a], ARGV[a + 6], tonumber(ARGV[a + 7])
+  local gid = ARGV[a + 6]
 
-  local stored = read_for_record(hash)
-  local verdict, mode, request, not_before = judge_record(stored, a)
+  local packed = call('HGET', hash, 's')
+  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
-  local is_large = mode == string.lower(mode)
+  local has_large_body = is_large(mode)
+  local x = has_large_body and tonumber(ARGV[a + 7]) or 0
   local body = KEYS[x]
-  if is_large and not body then
+  if has_large_body and not body then
     return 'with_body'
   end
   leave_due(due, ended, gid, retention_ms)
-  write_record(hash, stored, a, mode, request, not_before, token)
+  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
   call('PEXPIRE', hash, retention_ms)
-  if is_large then
+  if has_large_body then
     call('PEXPIRE', body, retention_ms)
   end
   return 'written'

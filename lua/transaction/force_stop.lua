@@ -31,7 +31,7 @@ local function force_stop(k, a)
   if not stored[1] then
     return 'missing'
   end
-  local status, _, _, last_request = unpack_state(stored[1])
+  local status, _, _, _, last_request = unpack_state(stored[1])
   if last_request == request then
     return 'done'
   end

@@ -34,7 +34,7 @@ local function prepare(k, a)
 
   local packed = call('HGET', hash, 's')
   if packed then
-    local status, _, _, last_request = unpack_state(packed)
+    local status, _, _, _, last_request = unpack_state(packed)
     if last_request == request or status == 'P' then
       return 'ok'
     end
@@ -53,12 +53,12 @@ local function prepare(k, a)
   -- The one write that can fail, by a key of another type, comes first.
   call('ZADD', due, integer(now + timeout_us), gid)
   if x > 0 then
-    call('HSET', hash, 't', '', 'c', now_text,
-      's', pack_state('P', string.lower(mode), 1, request, '', rest), unpack(fields))
+    local packed = pack_state('P', string.lower(mode), '1', '', request, '', rest)
+    call('HSET', hash, 'c', now_text, 's', packed, unpack(fields))
     adopt_body(staged, body_key)
   else
-    call('HSET', hash, 't', '', 'c', now_text,
-      's', pack_state('P', mode, 1, request, '', rest), 'b', body, unpack(fields))
+    local packed = pack_state('P', mode, '1', '', request, '', rest)
+    call('HSET', hash, 'c', now_text, 's', packed, 'b', body, unpack(fields))
   end
   return 'ok'
 end

@@ -8,7 +8,7 @@
 --   [1] gid
 --
 -- Returns now in µs, then for each item one of
---   { found, created at, state, body, override, reason, token, due at }
+--   { found, created at, state, body, override, reason, due at }
 --                     body is absent when it is in a key of its own, due at once it has ended
 --   missing           no such gid
 --   { error, text }
@@ -23,9 +23,8 @@ local function query(k, a)
   if not found[3] then
     return 'missing'
   end
-  found[7] = call('HGET', hash, 't')
   local score = call('ZSCORE', due, gid)
-  found[8] = score and integer(score)
+  found[7] = score and integer(score)
   return found
 end
 

@@ -8,7 +8,7 @@
 --   [2] number of this state
 --   [3] status letter
 --   [4] rest of the packed state
---   [5] reason, '' for none
+--   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
 --
 -- Returns now in µs, then for each item one of
@@ -20,14 +20,13 @@
 
 local function record(k, a)
   local hash = KEYS[k]
-  local token = ARGV[a]
 
-  local stored = read_for_record(hash)
-  local verdict, mode, request, not_before = judge_record(stored, a)
+  local packed = call('HGET', hash, 's')
+  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
-  write_record(hash, stored, a, mode, request, not_before, token)
+  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
   return 'written'
 end
 

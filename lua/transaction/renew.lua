@@ -21,8 +21,12 @@ local function renew(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, token, lease_us = ARGV[a], ARGV[a + 1], ARGV[a + 2]
 
-  local stored = call('HMGET', hash, 't', 's')
-  if stored[1] ~= token or is_final(string.sub(stored[2], 1, 1)) then
+  local packed = call('HGET', hash, 's')
+  if not packed then
+    return 'refused'
+  end
+  local status, _, _, stored_token = unpack_state(packed)
+  if stored_token ~= token or is_final(status) then
     return 'refused'
   end
   local score = call('ZSCORE', due, gid)

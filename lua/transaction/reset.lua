@@ -19,15 +19,15 @@ local function reset(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid = ARGV[a]
 
-  local stored = call('HMGET', hash, 't', 's')
-  if not stored[2] then
+  local packed = call('HGET', hash, 's')
+  if not packed then
     return 'missing'
   end
-  local status = unpack_state(stored[2])
+  local status, _, _, token = unpack_state(packed)
   if is_final(status) then
     return { 'ended', status }
   end
-  if stored[1] == '' then
+  if token == '' then
     call('ZADD', due, now_text, gid)
   else
     call('HSET', hash, 'w', '1')

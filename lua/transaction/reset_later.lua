@@ -21,7 +21,15 @@ local function reset_later(k, a)
   local gid, after_us = ARGV[a], ARGV[a + 1]
 
   local score = call('ZSCORE', due, gid)
-  if not score or tonumber(score) <= now + after_us or call('HGET', hash, 't') ~= '' then
+  if not score or tonumber(score) <= now + after_us then
+    return 'passed'
+  end
+  local packed = call('HGET', hash, 's')
+  if not packed then
+    return 'passed'
+  end
+  local status, _, _, token = unpack_state(packed)
+  if token ~= '' or is_final(status) then
     return 'passed'
   end
   call('ZADD', due, now_text, gid)

@@ -9,7 +9,7 @@
 --   [2] number of this state
 --   [3] status letter
 --   [4] rest of the packed state
---   [5] reason, '' for none
+--   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
 --   [7] gid
 --   [8] when it is due next, in µs
@@ -25,14 +25,14 @@ local function rest(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, due_at = ARGV[a + 6], tonumber(ARGV[a + 7])
 
-  local stored = read_for_record(hash)
-  local verdict, mode, request, not_before = judge_record(stored, a)
+  local stored = call('HMGET', hash, 's', 'w')
+  local verdict, mode, request, not_before, old_status = judge_record(hash, stored[1], a)
   if verdict then
     return verdict
   end
-  local is_woken = stored[4]
+  local is_woken = stored[2]
   put_due_anew(due, gid, is_woken and now or due_at)
-  write_record(hash, stored, a, mode, request, not_before, '')
+  write_record(hash, a, '', mode, request, not_before, old_status)
   if is_woken then
     call('HDEL', hash, 'w')
   end

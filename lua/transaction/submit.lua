@@ -14,19 +14,18 @@
 -- and for each item:
 --   [1] gid
 --   [2] id of this request, and token of the hold
---   [3] mode letter
---   [4] 1 if this request is to hold it, else 0
+--   [3] mode letter, small if the body is large
+--   [4] first lease in µs if this request is to hold it, else ''
 --   [5] delay in µs; '' for none, or for the one that was prepared
---   [6] first lease in µs
---   [7] text that overrides what was prepared, '' for none
---   [8] status letter to store where the gid is new: S, C or F
---   [9] rest of the packed state where the gid is new
---   [10] body as sent, '' when it is large
---   [11] 1 if the body is large, else 0
---   [12] the place of its first further key, or 0
+--   [6] text that overrides what was prepared, '' for none
+--   [7] status letter to store where the gid is new: S, C or F
+--   [8] rest of the packed state where the gid is new
+--   [9] body as sent, '' when it is large
+--   [10] the place of its first further key, or 0
 --
 -- Returns now in µs, then for each item one of
---   { created, created at, held }                          it was new; held is 1 or 0
+--   created, created_held  it was new, and is created now; held says: by this request
+--   { created, created at }, { created_held, created at }  an earlier copy of the request did it
 --   { held, created at, state, body, override, reason }    this request holds what is stored
 --   not_held               it is submitted or beyond, and not held by this request
 --   { conflict, status }   it exists in a status that no submit changes
@@ -41,81 +40,75 @@ local retention_ms = integer(ARGV[1])
 
 local function create(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, request, mode, held = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  local delay_us, lease_us = tonumber(ARGV[a + 4]) or 0, ARGV[a + 5]
-  local status, rest, body = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9]
-  local is_large, x = ARGV[a + 10] == '1', tonumber(ARGV[a + 11])
-  -- These are what their names say only where the body is large.
+  local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local lease_us, delay = ARGV[a + 3], ARGV[a + 4]
+  local status, rest, body = ARGV[a + 6], ARGV[a + 7], ARGV[a + 8]
+  local has_large_body, has_ended = is_large(mode), is_final(status)
+  local x = (has_large_body or has_ended) and tonumber(ARGV[a + 9]) or 0
+  -- Most have no further keys. These are what their names say only where the body is large.
   local staged, body_key = KEYS[x], KEYS[x + 1]
-  if is_large and call('EXISTS', staged) == 0 then
+  if has_large_body and call('EXISTS', staged) == 0 then
     return 'restage'
   end
 
-  local has_ended = is_final(status)
-  local is_held = held == '1' and delay_us == 0 and not has_ended
-  local not_before, at = '', now
-  if is_held then
-    at = now + lease_us
-  elseif delay_us > 0 and not has_ended then
-    -- The delay wins over the hold: nothing may be called before it is over.
-    at = now + delay_us
-    not_before = integer(at)
-  end
-
   -- The one write that can fail, by a key of another type, comes first.
+  local token, not_before = '', ''
   if has_ended then
-    local ended = KEYS[is_large and x + 2 or x]
+    local ended = KEYS[has_large_body and x + 2 or x]
     leave_due(due, ended, gid, retention_ms)
+  elseif delay ~= '' and delay ~= '0' then
+    -- The delay wins over the hold: nothing may be called before it is over.
+    not_before = from_now(delay)
+    call('ZADD', due, not_before, gid)
+  elseif lease_us ~= '' then
+    token = request
+    call('ZADD', due, from_now(lease_us), gid)
   else
-    call('ZADD', due, integer(at), gid)
+    call('ZADD', due, now_text, gid)
   end
-  local token = is_held and request or ''
-  if is_large then
-    call('HSET', hash, 't', token, 'c', now_text,
-      's', pack_state(status, string.lower(mode), 1, request, not_before, rest))
+  local packed = pack_state(status, mode, '1', token, request, not_before, rest)
+  if has_large_body then
+    call('HSET', hash, 'c', now_text, 's', packed)
     adopt_body(staged, body_key)
     if has_ended then
       call('PEXPIRE', body_key, retention_ms)
     end
   else
-    call('HSET', hash, 't', token, 'c', now_text,
-      's', pack_state(status, mode, 1, request, not_before, rest), 'b', body)
+    call('HSET', hash, 'c', now_text, 's', packed, 'b', body)
   end
   if has_ended then
     call('PEXPIRE', hash, retention_ms)
   end
-  return { 'created', now_text, is_held and 1 or 0 }
+  return token == '' and 'created' or 'created_held'
 end
 
 local function submit(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
-  local held, delay, lease_us, override = ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]
-
   local packed = call('HGET', hash, 's')
   if not packed then
     return create(k, a)
   end
-  local status, stored_mode, n, last_request, written_at, not_before, rest = unpack_state(packed)
+  local gid, request, mode = ARGV[a], ARGV[a + 1], string.upper(ARGV[a + 2])
+  local lease_us, delay, override = ARGV[a + 3], ARGV[a + 4], ARGV[a + 5]
+  local status, stored_mode, n, token, last_request, not_before = unpack_state(packed)
   if last_request == request then
-    return own_repeat(hash, n, request)
+    return own_repeat(hash, n, token, request)
   end
   if (status == 'P' or status == 'S') and string.upper(stored_mode) ~= mode then
     return { 'other_mode', string.upper(stored_mode) }
   end
   if status == 'P' then
-    return promote_prepared(hash, due, gid, request, held, delay, lease_us, override)
+    return promote_prepared(hash, due, gid, request, lease_us, delay, override)
   end
   local is_open_or_done = status == 'S' or status == 'C'
   if last_request == '' and is_open_or_done and string.upper(stored_mode) == mode then
     -- A back-check promoted it: this is the client's first submit, and must not be told of a
     -- conflict.
-    call('HSET', hash, 's', status .. stored_mode .. n .. ';' .. request .. ';' .. written_at .. ';'
-      .. not_before .. ';' .. rest)
+    call('HSET', hash, 's', with_request(packed, request))
     return 'not_held'
   end
   if status == 'S' then
-    if call('HGET', hash, 't') == '' and (not_before == '' or tonumber(not_before) <= now) then
+    if token == '' and (not_before == '' or tonumber(not_before) <= now) then
       call('ZADD', due, now_text, gid)
     end
     return 'not_held'
@@ -123,4 +116,4 @@ local function submit(k, a)
   return { 'conflict', status }
 end
 
-return each_item(2, 1, 12, submit)
+return each_item(2, 1, 10, submit)

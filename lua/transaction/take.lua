@@ -22,22 +22,22 @@ local function take(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, score, token = ARGV[a], ARGV[a + 1], ARGV[a + 2]
 
-  local stored = call('HMGET', hash, 't', 's', 'w')
-  if not stored[2] then
+  local stored = call('HMGET', hash, 's', 'w')
+  if not stored[1] then
     return 'missing'
   end
-  local status, mode, n, request, _, not_before, rest = unpack_state(stored[2])
+  local status, mode, n, old_token, request, not_before, rest_at = unpack_state(stored[1])
   if is_final(status) then
     return 'refused'
   end
-  if stored[1] ~= token then
+  if old_token ~= token then
     local present = call('ZSCORE', due, gid)
     if not present or tonumber(present) ~= tonumber(score) then
       return 'refused'
     end
-    call('HSET', hash, 't', token,
-      's', pack_state(status, mode, n + 1, request, not_before, rest))
-    if stored[3] then
+    local rest = string.sub(stored[1], rest_at)
+    call('HSET', hash, 's', pack_state(status, mode, n + 1, token, request, not_before, rest))
+    if stored[2] then
       call('HDEL', hash, 'w')
     end
   end

@@ -1,7 +1,7 @@
 //! The packed state, field `s` of a transaction's hash.
 //!
-//! `<status><mode><n>;<request>;<written at>;<not before>;<rest>`: up to the rest it is written by
-//! the scripts (`lua/lib/state.lua` says how). The rest is the node's own:
+//! `<status><mode><n>;<token>;<request>;<written at>;<not before>;<rest>`: up to the rest it is
+//! written by the scripts (`lua/lib/state.lua` says how). The rest is the node's own:
 //! `<rows>;<times>;<error rounds>;<last error>`. Rows are a letter each: n not started, m may have
 //! run, s succeeded, f failed. Times are those at which the succeeded and failed rows were, in the
 //! rows' order: milliseconds since the transaction's creation in base 36, joined by dots, empty
@@ -25,6 +25,8 @@ pub struct Packed<'a> {
     pub is_large: bool,
     /// The number of the state.
     pub n: u64,
+    /// Whether it names a holder; that of an ended one stays.
+    pub is_held: bool,
     /// When it was written.
     pub written_at: Timestamp,
     /// Only of a delayed message: nothing is called before.
@@ -76,10 +78,10 @@ impl<'a> Packed<'a> {
     /// When it is not what the scripts write.
     pub fn read(packed: &'a [u8]) -> Result<Self, Garbled> {
         let text = std::str::from_utf8(packed).map_err(|_| Garbled("it is not UTF-8"))?;
-        let mut fields = text.splitn(5, ';');
+        let mut fields = text.splitn(6, ';');
         let mut field = || fields.next().ok_or(Garbled("a field is missing"));
-        let (head, _request, written_at, not_before, rest) =
-            (field()?, field()?, field()?, field()?, field()?);
+        let (head, token, _request) = (field()?, field()?, field()?);
+        let (written_at, not_before, rest) = (field()?, field()?, field()?);
         let mut letters = head.chars();
         let status =
             letters.next().and_then(Status::from_letter).ok_or(Garbled("unknown status"))?;
@@ -89,7 +91,8 @@ impl<'a> Packed<'a> {
         let time = |text: &str| text.parse().map(Timestamp::from_us).map_err(|_| Garbled("a time"));
         let not_before = if not_before.is_empty() { None } else { Some(time(not_before)?) };
         let is_large = mode.is_ascii_lowercase();
-        Ok(Self { status, is_large, n, written_at: time(written_at)?, not_before, rest })
+        let is_held = !token.is_empty();
+        Ok(Self { status, is_large, n, is_held, written_at: time(written_at)?, not_before, rest })
     }
 
     /// The state. `reason` is kept beside it, in the hash.

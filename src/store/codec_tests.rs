@@ -8,7 +8,7 @@ const CREATED_AT: Timestamp = Timestamp::from_us(1_800_000_000_123_456);
 
 fn packed(status: Status, not_before: Option<Timestamp>, rest: &str) -> String {
     let not_before = not_before.map_or_else(String::new, |at| at.as_us().to_string());
-    format!("{}m7;node:1f;1800000000999999;{not_before};{rest}", status.letter())
+    format!("{}m7;node:1e;node:1f;1800000000999999;{not_before};{rest}", status.letter())
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -42,7 +42,7 @@ proptest! {
         let text = packed(status, not_before, &pack_rest(&state, CREATED_AT));
         let read = Packed::read(text.as_bytes()).unwrap();
         prop_assert_eq!(read.n, 7);
-        prop_assert!(read.is_large);
+        prop_assert!(read.is_large && read.is_held);
         prop_assert_eq!(read.written_at, Timestamp::from_us(1_800_000_000_999_999));
         let again = read.state(CREATED_AT, state.reason.clone(), state.rows.len()).unwrap();
         prop_assert_eq!(again, state);
@@ -97,18 +97,18 @@ fn each_fault_is_named() {
     };
     for (text, part) in [
         ("", "a field is missing"),
-        ("SS1;r;1;", "a field is missing"),
-        ("XS1;r;1;;nn;;0;", "unknown status"),
-        ("SX1;r;1;;nn;;0;", "unknown mode"),
-        ("SSx;r;1;;nn;;0;", "its number"),
-        ("SS1;r;x;;nn;;0;", "a time"),
-        ("SS1;r;1;x;nn;;0;", "a time"),
-        ("SS1;r;1;;nn;;0", "a field of its rest"),
-        ("SS1;r;1;;nx;;0;", "unknown progress"),
-        ("SS1;r;1;;n;;0;", "another number of rows"),
-        ("SS1;r;1;;ss;1;0;", "a finish time is missing"),
-        ("SS1;r;1;;sn;!;0;", "a finish time"),
-        ("SS1;r;1;;nn;;-1;", "its error rounds"),
+        ("SS1;t;r;1;", "a field is missing"),
+        ("XS1;t;r;1;;nn;;0;", "unknown status"),
+        ("SX1;t;r;1;;nn;;0;", "unknown mode"),
+        ("SSx;t;r;1;;nn;;0;", "its number"),
+        ("SS1;t;r;x;;nn;;0;", "a time"),
+        ("SS1;t;r;1;x;nn;;0;", "a time"),
+        ("SS1;t;r;1;;nn;;0", "a field of its rest"),
+        ("SS1;t;r;1;;nx;;0;", "unknown progress"),
+        ("SS1;t;r;1;;n;;0;", "another number of rows"),
+        ("SS1;t;r;1;;ss;1;0;", "a finish time is missing"),
+        ("SS1;t;r;1;;sn;!;0;", "a finish time"),
+        ("SS1;t;r;1;;nn;;-1;", "its error rounds"),
     ] {
         assert!(fault(text).contains(part), "{text}: {}", fault(text));
     }

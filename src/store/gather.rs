@@ -40,10 +40,18 @@ pub(super) struct Gather {
     queue: mpsc::UnboundedSender<Waiting>,
 }
 
+/// What a script answered for one item.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// Redis's time when the script ran.
+    pub(super) now: Timestamp,
+    pub(super) value: Value,
+}
+
 /// An item that waits for its call or its answer.
 struct Waiting {
     item: Item,
-    answer: oneshot::Sender<Result<Value, StoreError>>,
+    answer: oneshot::Sender<Result<Answer, StoreError>>,
     /// By the monotonic clock.
     deadline: Duration,
 }
@@ -65,7 +73,7 @@ impl Gather {
     }
 
     /// What the script answers for `item`, at the latest when the monotonic clock shows `deadline`.
-    pub(super) async fn call(&self, item: Item, deadline: Duration) -> Result<Value, StoreError> {
+    pub(super) async fn call(&self, item: Item, deadline: Duration) -> Result<Answer, StoreError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || StoreError::Unreachable("the store has stopped".to_owned());
         self.queue.send(Waiting { item, answer, deadline }).map_err(|_| stopped())?;
@@ -156,19 +164,19 @@ impl Caller {
     async fn repeat(&self, batch: Vec<Waiting>, was_sent: bool) {
         join_all(batch.into_iter().map(async |waiting| {
             let replies = self.call(std::slice::from_ref(&waiting), waiting.deadline).await;
-            let reply = replies.map(|mut replies| replies.next().unwrap_or_default());
-            let reply = reply.map_err(|f| f.into_error(self.script.as_str(), was_sent));
-            let _ = waiting.answer.send(reply);
+            let error = match replies.map(|mut replies| replies.pop()) {
+                Ok(Some(answer)) => return drop(waiting.answer.send(Ok(answer))),
+                Ok(None) => Failure::Refused("it answered nothing".to_owned()),
+                Err(failure) => failure,
+            };
+            let error = error.into_error(self.script.as_str(), was_sent);
+            let _ = waiting.answer.send(Err(error));
         }))
         .await;
     }
 
     /// Calls the script for `batch`; answers a reply for each item, in order.
-    async fn call(
-        &self,
-        batch: &[Waiting],
-        deadline: Duration,
-    ) -> Result<std::vec::IntoIter<Value>, Failure> {
+    async fn call(&self, batch: &[Waiting], deadline: Duration) -> Result<Vec<Answer>, Failure> {
         let items = batch.iter().map(|waiting| &waiting.item);
         let hash = self.script.script().get_hash();
         let command = evalsha(hash, self.head.as_deref(), items);
@@ -202,12 +210,13 @@ impl Caller {
 
 impl Shared {
     /// Takes Redis's time from a script's reply, and answers the items' replies.
-    fn read(&self, reply: Value) -> Option<std::vec::IntoIter<Value>> {
+    fn read(&self, reply: Value) -> Option<Vec<Answer>> {
         let Value::Array(values) = reply else { return None };
         let mut values = values.into_iter();
         let Some(Value::Int(now)) = values.next() else { return None };
-        self.observe(Timestamp::from_us(u64::try_from(now).ok()?));
-        Some(values)
+        let now = Timestamp::from_us(u64::try_from(now).ok()?);
+        self.observe(now);
+        Some(values.map(|value| Answer { now, value }).collect())
     }
 
     /// Takes `now` for Redis's time at this moment.

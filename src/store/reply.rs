@@ -4,28 +4,30 @@ use redis::Value;
 
 use crate::model::{Mode, Status, Timestamp};
 
-use super::{StoreError, codec, scripts::ScriptName};
+use super::{StoreError, codec, gather::Answer, scripts::ScriptName};
 
 /// One item's reply, its fields yet to be taken.
 pub(super) struct Reply {
     script: ScriptName,
+    now: Timestamp,
     word: Vec<u8>,
     fields: std::vec::IntoIter<Value>,
 }
 
 impl Reply {
-    /// Reads `value`, which `script` answered.
+    /// Reads what `script` answered.
     ///
     /// # Errors
     /// When the item failed, or the value is not a reply.
-    pub(super) fn read(script: ScriptName, value: Value) -> Result<Self, StoreError> {
+    pub(super) fn read(script: ScriptName, answer: Answer) -> Result<Self, StoreError> {
+        let Answer { now, value } = answer;
         let (word, fields) = if let Value::Array(values) = value {
             let mut fields = values.into_iter();
             (fields.next().unwrap_or_default(), fields)
         } else {
             (value, Vec::new().into_iter())
         };
-        let mut reply = Self { script, word: Vec::new(), fields };
+        let mut reply = Self { script, now, word: Vec::new(), fields };
         reply.word = bytes_of(word).ok_or_else(|| reply.unexpected("no word"))?;
         if reply.word == b"error" {
             let message = reply.text()?.unwrap_or_default();
@@ -41,6 +43,11 @@ impl Reply {
     /// The word.
     pub(super) fn word(&self) -> &[u8] {
         &self.word
+    }
+
+    /// Redis's time when the script ran.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The next field, `None` if it is absent or there are no more.

@@ -25,20 +25,15 @@ pub enum ScriptName {
     Finish,
 }
 
-/// What is put after the first line of every script, in this order.
-const LIBRARY: [&str; 8] = [
-    include_str!("../../lua/lib/batch.lua"),
-    include_str!("../../lua/lib/state.lua"),
-    include_str!("../../lua/lib/body.lua"),
-    include_str!("../../lua/lib/due.lua"),
-    include_str!("../../lua/lib/ending.lua"),
-    include_str!("../../lua/lib/promotion.lua"),
-    include_str!("../../lua/lib/record.lua"),
-    include_str!("../../lua/lib/stopping.lua"),
-];
+/// Files of `lua/lib/`, joined.
+macro_rules! joined {
+    [$($library:ident)*] => {
+        concat!($(include_str!(concat!("../../lua/lib/", stringify!($library), ".lua"))),*)
+    };
+}
 
 macro_rules! files {
-    ($($name:ident: $file:literal,)*) => {
+    ($($name:ident: $file:literal $libraries:tt,)*) => {
         impl ScriptName {
             /// Every script.
             pub const ALL: [Self; [$($file),*].len()] = [$(Self::$name),*];
@@ -53,38 +48,43 @@ macro_rules! files {
                     $(Self::$name => include_str!(concat!("../../lua/transaction/", $file, ".lua")),)*
                 }
             }
+
+            /// What is put after its first line.
+            const fn library(self) -> &'static str {
+                match self {
+                    $(Self::$name => joined! $libraries,)*
+                }
+            }
         }
     };
 }
 
+// Each with the files of `lua/lib/` that it uses, in the order in which they use each other. It has
+// no others, since each call defines anew all that its script has.
 files! {
-    Prepare: "prepare",
-    Submit: "submit",
-    Promote: "promote",
-    Abort: "abort",
-    ForceStop: "force_stop",
-    Reset: "reset",
-    ResetLater: "reset_later",
-    ListLater: "list_later",
-    Query: "query",
-    ClaimDue: "claim_due",
-    Take: "take",
-    Renew: "renew",
-    Record: "record",
-    Rest: "rest",
-    Finish: "finish",
+    Prepare: "prepare" [batch state body],
+    Submit: "submit" [batch state whole body due ending promotion],
+    Promote: "promote" [batch state whole due promotion],
+    Abort: "abort" [batch state ending stopping],
+    ForceStop: "force_stop" [batch state ending stopping],
+    Reset: "reset" [batch state],
+    ResetLater: "reset_later" [batch state],
+    ListLater: "list_later" [batch],
+    Query: "query" [batch whole],
+    ClaimDue: "claim_due" [batch],
+    Take: "take" [batch state whole],
+    Renew: "renew" [batch state],
+    Record: "record" [batch state record],
+    Rest: "rest" [batch state due record],
+    Finish: "finish" [batch state ending record],
 }
 
 impl ScriptName {
-    /// The whole script as it is loaded: its `#!lua` line, the library, the rest of its file.
+    /// The whole script as it is loaded: its `#!lua` line, what it uses of `lua/lib/`, the rest of
+    /// its file.
     pub fn source(self) -> String {
         let (shebang, rest) = self.body().split_once('\n').unwrap_or_else(|| (self.body(), ""));
-        let mut source = format!("{shebang}\n");
-        for library in LIBRARY {
-            source.push_str(library);
-        }
-        source.push_str(rest);
-        source
+        format!("{shebang}\n{}{rest}", self.library())
     }
 
     /// The script with its SHA-1, computed once.

@@ -68,11 +68,10 @@ pub(super) async fn submit(store: &RedisStore, item: Submit) -> Result<Submitted
     if has_ended {
         call.further_key(shard.ended(&minute(store.shared.clock.redis_now())));
     }
-    promotion_arguments(&mut call, &item);
+    promotion_arguments(&mut call, &item, is_large);
     call.shown(item.state.status.letter())
         .arg(pack_rest(&item.state, item.created_at_estimate))
         .arg(inline)
-        .flag(is_large)
         .place();
     let deadline = store.deadline();
     let request = Request { shard, token: &item.token, body: &item.body };
@@ -85,26 +84,30 @@ pub(super) async fn promote(store: &RedisStore, item: Submit) -> Result<Submitte
     let shard = store.keys.of(gid);
     let mut call = Item::with_room_for(0);
     call.key(shard.transaction(gid)).key(shard.due());
-    promotion_arguments(&mut call, &item);
+    promotion_arguments(&mut call, &item, false);
     let deadline = store.deadline();
     let reply = store.call(ScriptName::Promote, call, deadline).await?;
     submitted(store, gid, reply, deadline).await
 }
 
-/// The arguments that submit and promote begin with.
-fn promotion_arguments(call: &mut Item, item: &Submit) {
+/// The arguments that submit and promote begin with. `is_large`: its body is in a key of its own.
+fn promotion_arguments(call: &mut Item, item: &Submit, is_large: bool) {
     let spec = &item.spec;
-    call.arg(spec.gid.as_str())
-        .arg(item.token.as_str())
-        .shown(mode_letter(spec.mode))
-        .flag(item.held);
+    let letter = mode_letter(spec.mode);
+    let letter = if is_large { letter.to_ascii_lowercase() } else { letter };
+    call.arg(spec.gid.as_str()).arg(item.token.as_str()).shown(letter);
+    if item.held {
+        call.shown(item.lease.as_micros());
+    } else {
+        call.arg("");
+    }
     // A message's custom data says the delay, be it none, and replaces what was prepared.
     if spec.delay.is_zero() && (spec.mode == Mode::Saga || spec.custom_data.is_empty()) {
         call.arg("");
     } else {
         call.shown(spec.delay.as_micros());
     }
-    call.shown(item.lease.as_micros()).arg(item.override_options.as_deref().unwrap_or(""));
+    call.arg(item.override_options.as_deref().unwrap_or(""));
 }
 
 async fn submitted(
@@ -114,9 +117,11 @@ async fn submitted(
     deadline: Duration,
 ) -> Result<Submitted, StoreError> {
     match reply.word() {
-        b"created" => {
-            let created_at = reply.some_time()?;
-            Ok(Submitted::Created { created_at, held: reply.count()? == 1 })
+        b"created" | b"created_held" => {
+            let held = reply.word() == b"created_held";
+            // A time is told only where an earlier copy of this request created it.
+            let created_at = reply.time()?.unwrap_or_else(|| reply.now());
+            Ok(Submitted::Created { created_at, held })
         }
         b"held" => Ok(Submitted::Held(reads::taken(store, gid, reply, deadline).await?)),
         b"not_held" => Ok(Submitted::NotHeld),

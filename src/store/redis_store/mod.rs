@@ -82,8 +82,8 @@ impl RedisStore {
         item: Item,
         deadline: Duration,
     ) -> Result<Reply, StoreError> {
-        let value = self.gathers[script as usize].call(item, deadline).await?;
-        Reply::read(script, value)
+        let answer = self.gathers[script as usize].call(item, deadline).await?;
+        Reply::read(script, answer)
     }
 }
 

@@ -27,15 +27,14 @@ pub(super) async fn query(store: &RedisStore, gid: &Gid) -> Result<Option<Stored
         _ => return Err(reply.unexpected("unknown word")),
     }
     let whole = Whole::of(&mut reply)?;
-    let token = reply.bytes().unwrap_or_default();
     let due_at = reply.time()?;
     let packed = whole.packed(gid)?;
     let (status, written_at) = (packed.status, packed.written_at);
+    let is_held = packed.is_held && !status.is_final();
     let Some(global) = whole.global(store, gid, deadline).await? else {
         // It expired together with its body, right after the script.
         return if status.is_final() { Ok(None) } else { Err(without_body(gid)) };
     };
-    let is_held = !token.is_empty() && !status.is_final();
     Ok(Some(Stored { global, updated_at: written_at, due_at, is_held, result: None }))
 }
 

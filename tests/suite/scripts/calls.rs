@@ -97,16 +97,15 @@ impl Submit<'_> {
 impl From<Submit<'_>> for Item {
     fn from(it: Submit<'_>) -> Self {
         let of = it.of;
-        let held = if it.held { "1" } else { "0" };
+        let mode = if it.is_large { it.mode.to_lowercase() } else { it.mode.to_owned() };
         let delay = it.delay_us.map(|us| us.to_string()).unwrap_or_default();
-        let lease = LEASE_US.to_string();
+        let lease = if it.held { LEASE_US.to_string() } else { String::new() };
         let item = Self::new(it.script).keys([of.hash(), of.due_set()]).args([
             &of.gid,
             it.request,
-            it.mode,
-            held,
-            &delay,
+            &mode,
             &lease,
+            &delay,
             it.overriding,
         ]);
         if it.script == ScriptName::Promote {
@@ -119,8 +118,8 @@ impl From<Submit<'_>> for Item {
         if it.status != "S" {
             further.push(of.ended_list());
         }
-        let (body, is_large) = if it.is_large { ("", "1") } else { (it.body, "0") };
-        item.further(further).args([it.status, it.rest, body, is_large, Self::PLACE])
+        let body = if it.is_large { "" } else { it.body };
+        item.further(further).args([it.status, it.rest, body, Self::PLACE])
     }
 }
 

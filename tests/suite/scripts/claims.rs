@@ -66,7 +66,7 @@ fn take_gives_what_is_stored_with_the_next_number() {
     rig.ask::<()>("HSET", &[&t.hash(), "w", "1", "o", "over", "r", "why"]);
     let score = rig.one(t.claim_due(1))[1].parse().unwrap();
     let (now, reply) = rig.one_at(t.take(score, "w1"));
-    let state = format!("SM2;r1;{now};;{REST}");
+    let state = format!("SM2;w1;r1;{now};;{REST}");
     assert_eq!(reply, ["taken", &created_at.to_string(), &state, "{}", "over", "why"]);
     assert_eq!((rig.token(&t).as_str(), rig.field(&t, "w")), ("w1", None));
     assert_eq!(rig.due(&t), Some(score), "the first step's");

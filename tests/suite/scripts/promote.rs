@@ -13,10 +13,11 @@ fn an_own_repeat_of_a_creation_says_whether_it_is_held() {
     for is_held in [true, false] {
         let t = Transaction::new();
         let call = Submit { held: is_held, ..t.submit("r1") };
-        let reply = rig.one(call);
+        let (created_at, reply) = rig.one_at(call);
         let stored = rig.snapshot(&t);
-        assert_eq!(rig.one(call), reply);
-        assert_eq!(rig.one(call.by_promote()), reply);
+        let repeat = [reply[0].as_str(), &created_at.to_string()];
+        assert_eq!(rig.one(call), repeat);
+        assert_eq!(rig.one(call.by_promote()), repeat);
         assert_eq!(rig.snapshot(&t), stored);
     }
 }
@@ -58,7 +59,7 @@ fn what_is_prepared_is_submitted_as_it_was_prepared() {
         let call = Submit { overriding: "o1", body: "submitted", ..held(&t, "r1") };
         let call = if by_promote { call.by_promote() } else { call };
         let (now, reply) = rig.one_at(call);
-        let state = format!("SM2;r1;{now};;{REST}");
+        let state = format!("SM2;r1;r1;{now};;{REST}");
         let expected = ["held", &created_at.to_string(), &state, "prepared", "o1", "nil"];
         assert_eq!(reply, expected);
         assert_eq!((rig.token(&t).as_str(), rig.due(&t)), ("r1", Some(now + LEASE_US)));
@@ -180,7 +181,7 @@ fn a_second_submit_does_not_shorten_a_delay() {
     assert_eq!(rig.snapshot(&t), stored);
 
     let past = rig.now() - 1;
-    rig.ask::<()>("HSET", &[&t.hash(), "s", &format!("SM1;r1;{past};{past};{REST}")]);
+    rig.ask::<()>("HSET", &[&t.hash(), "s", &format!("SM1;;r1;{past};{past};{REST}")]);
     let (now, _) = rig.one_at(t.submit("r2"));
     assert_eq!(rig.due(&t), Some(now), "one that is over holds nothing back");
 }

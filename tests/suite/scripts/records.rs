@@ -48,6 +48,19 @@ fn a_reason_is_stored_kept_and_taken_away() {
 }
 
 #[test]
+fn only_what_aborts_or_has_ended_has_a_reason() {
+    let mut rig = Rig::new();
+    for status in ["P", "S"] {
+        let t = Transaction::new();
+        rig.seed(&t, "PM4;r1", "w1");
+        let stored = rig.snapshot(&t);
+        let call = ByHolder { reason: "why", ..t.record("w1", 5, status) };
+        assert_eq!(rig.one(call)[0], "error");
+        assert_eq!(rig.snapshot(&t), stored);
+    }
+}
+
+#[test]
 fn other_tokens_and_other_numbers_are_refused() {
     let mut rig = Rig::new();
     let t = held(&mut rig);

@@ -102,8 +102,9 @@ impl Rig {
     /// it has ended it is due a lease from now, which is answered.
     pub(crate) fn seed(&mut self, of: &Transaction, head: &str, token: &str) -> u64 {
         let now = self.now();
-        let (state, created_at) = (format!("{head};{now};;{REST}"), now.to_string());
-        self.ask::<()>("HSET", &[&of.hash(), "t", token, "c", &created_at, "s", &state, "b", "{}"]);
+        let (head, request) = head.split_once(';').unwrap();
+        let state = format!("{head};{token};{request};{now};;{REST}");
+        self.ask::<()>("HSET", &[&of.hash(), "c", &now.to_string(), "s", &state, "b", "{}"]);
         let due = now + LEASE_US;
         if !head.starts_with(['C', 'F']) {
             self.put_due(of, due);
@@ -121,32 +122,33 @@ impl Rig {
         self.ask("HGET", &[&of.hash(), name])
     }
 
-    /// Its packed state without the times: `<status><mode><n>;<request>;<rest>`; empty if there is
-    /// none.
+    /// Its packed state without token and times: `<status><mode><n>;<request>;<rest>`; empty if
+    /// there is none.
     pub(crate) fn state(&mut self, of: &Transaction) -> String {
         let packed = self.field(of, "s").unwrap_or_default();
-        let parts: Vec<&str> = packed.splitn(5, ';').collect();
+        let parts: Vec<&str> = packed.splitn(6, ';').collect();
         match parts[..] {
-            [head, request, _, _, rest] => format!("{head};{request};{rest}"),
+            [head, _, request, _, _, rest] => format!("{head};{request};{rest}"),
             _ => packed,
         }
     }
 
     /// When its state was written, in µs.
     pub(crate) fn written_at(&mut self, of: &Transaction) -> u64 {
-        self.field(of, "s").unwrap().split(';').nth(2).unwrap().parse().unwrap()
+        self.field(of, "s").unwrap().split(';').nth(3).unwrap().parse().unwrap()
     }
 
     /// Until when nothing may be called, in µs.
     pub(crate) fn not_before(&mut self, of: &Transaction) -> Option<u64> {
         let packed = self.field(of, "s").unwrap();
-        let text = packed.split(';').nth(3).unwrap();
+        let text = packed.split(';').nth(4).unwrap();
         (!text.is_empty()).then(|| text.parse().unwrap())
     }
 
     /// The token of its holder, empty if nobody holds it.
     pub(crate) fn token(&mut self, of: &Transaction) -> String {
-        self.field(of, "t").unwrap()
+        let packed = self.field(of, "s").unwrap();
+        packed.split(';').nth(1).unwrap().to_owned()
     }
 
     /// When it is due, in µs.

@@ -11,12 +11,14 @@ use std::{
     path::Path,
 };
 
+use lexer::tokens;
 use rules::{Signatures, check_library, check_script};
+use syntax::functions;
 use tandem::store::scripts::ScriptName;
 
 /// The order in which the libraries are put together: each uses those before it.
-const LIBRARIES: [&str; 8] =
-    ["batch", "state", "body", "due", "ending", "promotion", "record", "stopping"];
+const LIBRARIES: [&str; 9] =
+    ["batch", "state", "whole", "body", "due", "ending", "promotion", "record", "stopping"];
 
 /// The `.lua` files of a folder of `lua/`, by their names without the ending.
 fn files(folder: &str) -> BTreeMap<String, String> {
@@ -62,10 +64,26 @@ fn every_file_is_used() {
     assert_eq!(scripts, BTreeSet::from(named));
     let libraries = files("lib");
     assert_eq!(libraries.keys().map(String::as_str).collect::<BTreeSet<_>>(), LIBRARIES.into());
+}
+
+#[test]
+fn every_script_has_the_libraries_that_it_uses_and_no_others() {
+    let (libraries, scripts) = (files("lib"), files("transaction"));
     for script in ScriptName::ALL {
         let source = script.source();
-        let at = LIBRARIES.map(|name| source.find(&libraries[name]).expect(name));
-        assert!(at.is_sorted(), "{script:?}: its libraries are in another order");
+        let at = LIBRARIES.map(|name| source.find(&libraries[name]));
+        assert!(at.iter().flatten().is_sorted(), "{script:?}: its libraries are in another order");
+
+        let mut asked = tokens(&scripts[script.as_str()]);
+        for (name, at) in LIBRARIES.into_iter().zip(at).rev() {
+            let library = tokens(&libraries[name]);
+            let defined = functions(&library);
+            let is_used = asked.iter().any(|it| defined.iter().any(|f| it.is_name(f.name)));
+            assert_eq!(at.is_some(), is_used, "{script:?} with {name}");
+            if is_used {
+                asked.extend(library);
+            }
+        }
     }
 }
 
