@@ -1,6 +1,7 @@
 -- What a holder's three writes do alike. Their items begin with the same arguments, from ARGV[a]
--- on: token, number, status letter, rest of the packed state, reason ('' for none), and '1' if it
--- leaves prepared by a back-check.
+-- on: token, number, status letter, rest of the packed state, reason ('' for none), '1' if it leaves
+-- prepared by a back-check, and the number of registered branches that the holder knows of (''
+-- where it need not know them).
 
 -- Whether the record may be written over the packed state: the reply where it may not, or nil, then
 -- what is kept of the stored state, and its status.
@@ -21,6 +22,11 @@ local function judge_record(hash, packed, a)
   end
   if ARGV[a + 4] ~= '' and (ARGV[a + 2] == 'P' or ARGV[a + 2] == 'S') then
     error('a reason, and it neither aborts nor has ended', 0)
+  end
+  if ARGV[a + 6] ~= '' and status == 'P' and ARGV[a + 2] ~= 'P'
+    and ARGV[a + 6] ~= (call('HGET', hash, 'k') or '0') then
+    -- One that was registered meanwhile would be left out of what follows.
+    return whole('reread', hash)
   end
   if status == 'P' and ARGV[a + 5] == '1' then
     -- The client's own submit is still to come; a delay that was prepared counts from here.

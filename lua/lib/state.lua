@@ -1,7 +1,7 @@
 -- The packed state, field s:
 -- `<status><mode><n>;<token>;<request>;<written at>;<not before>;<rest>`.
--- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message; a
--- small letter says that the body is in a key of its own. n: the number of the state. Token: of the
+-- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message, T tcc,
+-- X xa, W workflow; a small letter says that the body is in a key of its own. n: the number of the state. Token: of the
 -- holder, empty if nobody holds it. Request: the last one that changed the status, empty after a
 -- back-check's promotion. Times in µs; "not before" is empty but for a delayed message. Only the
 -- node reads the rest.
@@ -29,5 +29,5 @@ end
 
 -- Whether the body is in a key of its own.
 local function is_large(mode)
-  return mode == 's' or mode == 'm'
+  return string.byte(mode) >= 97 -- a
 end

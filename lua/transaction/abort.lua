@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- abort: ends prepared messages as failed.
+-- abort: ends prepared messages as failed, and has prepared tcc and xa undone.
 --
 -- KEYS, for each item:
 --   [1] tandem:{TAG}:g:<gid>      the transaction, hash
@@ -12,34 +12,71 @@
 --   [1] gid
 --   [2] id of this request
 --   [3] reason, '' for none
+--   [4] first lease in µs if this request is to hold what is undone, else ''
 --
 -- Returns now in µs, then for each item one of
---   done                       it has ended as failed, by this request
+--   done                       a message; it has ended as failed, by this request
+--   { held, created at, state, body, override, reason, branches }
+--                              a tcc or xa; it is aborting, and this request holds it
+--   not_held                   a tcc or xa; it is aborting or, by this very request, beyond, and
+--                              this request does not hold it
 --   { conflict, mode, status } it exists, and its mode or status admits no abort
 --   missing                    no such gid
 --   { error, text }            nothing was written
 --
--- One script, since a submit and a back-check may decide the same message at the same time.
+-- One script, since a submit, a back-check and a timeout may decide the same one at the same time.
 
 local retention_ms = integer(ARGV[1])
 
+-- Turns what is prepared to aborting, over whoever held it, so that no branch that was registered
+-- since the holder looked is left out.
+local function undo(hash, due, gid, request, reason, lease_us)
+  local stored = call('HMGET', hash, 's', 'w')
+  local _, mode, n, _, _, not_before, rest_at = unpack_state(stored[1])
+  local is_held = lease_us ~= ''
+  local token, rest = is_held and request or '', string.sub(stored[1], rest_at)
+  put_due_anew(due, gid, is_held and now + lease_us or now)
+  call('HSET', hash, 's', pack_state('A', mode, n + 1, token, request, not_before, rest))
+  if reason ~= '' then
+    call('HSET', hash, 'r', reason)
+  end
+  if stored[2] then
+    call('HDEL', hash, 'w')
+  end
+  return is_held and whole('held', hash) or 'not_held'
+end
+
 local function abort(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
-  local gid, request, reason = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local gid, request, reason, lease_us = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
 
   local packed = call('HGET', hash, 's')
   if not packed then
     return 'missing'
   end
-  local status, mode, _, _, last_request = unpack_state(packed)
-  if last_request == request then
-    return 'done'
-  end
+  local status, mode, _, token, last_request = unpack_state(packed)
   mode = string.upper(mode)
-  if mode ~= 'M' or status ~= 'P' then
-    return { 'conflict', mode, status }
+  local is_undone = mode == 'T' or mode == 'X'
+  if last_request == request then
+    if not is_undone then
+      return 'done'
+    end
+    return token == request and whole('held', hash) or 'not_held'
   end
-  return stop(hash, body, due, ended, gid, request, reason, retention_ms)
+  if mode == 'M' and status == 'P' then
+    return stop(hash, body, due, ended, gid, request, 'F', reason, retention_ms)
+  end
+  if is_undone and status == 'P' then
+    return undo(hash, due, gid, request, reason, lease_us)
+  end
+  if is_undone and status == 'A' then
+    -- Nothing is decided: a second worker would only repeat the first one's calls.
+    if token == '' then
+      call('ZADD', due, now_text, gid)
+    end
+    return 'not_held'
+  end
+  return { 'conflict', mode, status }
 end
 
-return each_item(4, 1, 3, abort)
+return each_item(4, 1, 4, abort)

@@ -16,13 +16,17 @@
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
---   [7] gid
---   [8] x, the place of the large body's key, or 0
+--   [7] how many registered branches the holder knows of, '' where it need not (not tcc, xa)
+--   [8] gid
+--   [9] x, the place of the large body's key, or 0
 --
 -- Returns now in µs, then for each item one of
 --   written           and ended
 --   refused           the hold is over: say nothing of the end
 --   with_body         its body is large: call again with its key; nothing was written
+--   { reread, created at, state, body, override, reason, branches }
+--                     it leaves prepared, and more branches are registered: nothing was written,
+--                     and the hold stands
 --   { error, text }   nothing was written
 --
 -- One script: what ends is no longer due, expires and is listed in one change, so that neither an
@@ -32,7 +36,7 @@ local retention_ms = integer(ARGV[1])
 
 local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local gid = ARGV[a + 6]
+  local gid = ARGV[a + 7]
 
   local packed = call('HGET', hash, 's')
   local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
@@ -40,7 +44,7 @@ local function finish(k, a)
     return verdict
   end
   local has_large_body = is_large(mode)
-  local x = has_large_body and tonumber(ARGV[a + 7]) or 0
+  local x = has_large_body and tonumber(ARGV[a + 8]) or 0
   local body = KEYS[x]
   if has_large_body and not body then
     return 'with_body'
@@ -54,4 +58,4 @@ local function finish(k, a)
   return 'written'
 end
 
-return each_item(3, 1, 8, finish)
+return each_item(3, 1, 9, finish)

@@ -38,7 +38,8 @@ local function force_stop(k, a)
   if is_final(status) then
     return { 'ended', status }
   end
-  return stop(hash, body, due, ended, gid, request, stored[2] and '' or reason, retention_ms)
+  local new_reason = stored[2] and '' or reason
+  return stop(hash, body, due, ended, gid, request, 'F', new_reason, retention_ms)
 end
 
 return each_item(4, 1, 3, force_stop)

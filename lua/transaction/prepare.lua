@@ -18,7 +18,8 @@
 --   [8] x, the place of the large body's first key, or 0
 --
 -- Returns now in µs, then for each item one of
---   ok                     it is prepared, by this request or an earlier one
+--   created                it was new, and is prepared by this call or an earlier copy of it
+--   ok                     it is prepared already, by another request
 --   { conflict, status }   it exists in another status
 --   restage                the staged body is gone; nothing was written
 --   { error, text }        nothing was written
@@ -35,10 +36,10 @@ local function prepare(k, a)
   local packed = call('HGET', hash, 's')
   if packed then
     local status, _, _, _, last_request = unpack_state(packed)
-    if last_request == request or status == 'P' then
-      return 'ok'
+    if last_request == request then
+      return 'created'
     end
-    return { 'conflict', status }
+    return status == 'P' and 'ok' or { 'conflict', status }
   end
 
   local staged, body_key = KEYS[x], KEYS[x + 1]
@@ -60,7 +61,7 @@ local function prepare(k, a)
     local packed = pack_state('P', mode, '1', '', request, '', rest)
     call('HSET', hash, 'c', now_text, 's', packed, 'b', body, unpack(fields))
   end
-  return 'ok'
+  return 'created'
 end
 
 return each_item(2, 0, 8, prepare)

@@ -13,7 +13,8 @@
 --   [6] text that overrides what was prepared, '' for none
 --
 -- Returns now in µs, then for each item one of
---   { held, created at, state, body, override, reason }    this request holds what is stored
+--   { held, created at, state, body, override, reason, branches }
+--                          this request holds what is stored
 --   { created, created at }, { created_held, created at }
 --                          it was created by this very request; held says: and held by it
 --   not_held               it is submitted or beyond by this very request, which does not hold it

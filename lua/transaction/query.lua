@@ -8,8 +8,10 @@
 --   [1] gid
 --
 -- Returns now in µs, then for each item one of
---   { found, created at, state, body, override, reason, due at }
---                     body is absent when it is in a key of its own, due at once it has ended
+--   { found, created at, state, body, override, reason, branches, due at, result }
+--                     body is absent when it is in a key of its own, branches (each a field's name
+--                     and what it holds) but for tcc, xa and workflow, due at once it has ended,
+--                     result but for a workflow that left one
 --   missing           no such gid
 --   { error, text }
 --
@@ -24,7 +26,8 @@ local function query(k, a)
     return 'missing'
   end
   local score = call('ZSCORE', due, gid)
-  found[7] = score and integer(score)
+  found[8] = score and integer(score)
+  found[9] = found[7] and call('HGET', hash, 'e')
   return found
 end
 

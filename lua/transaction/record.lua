@@ -10,10 +10,14 @@
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
+--   [7] how many registered branches the holder knows of, '' where it need not (not tcc, xa)
 --
 -- Returns now in µs, then for each item one of
 --   written           by this call or an earlier copy of it
 --   refused           the hold is over: stop, and call nothing more
+--   { reread, created at, state, body, override, reason, branches }
+--                     it leaves prepared, and more branches are registered: nothing was written,
+--                     and the hold stands
 --   { error, text }   nothing was written
 --
 -- One script, so that a stale holder, or a copy that comes late, changes nothing.
@@ -30,4 +34,4 @@ local function record(k, a)
   return 'written'
 end
 
-return each_item(1, 0, 6, record)
+return each_item(1, 0, 7, record)

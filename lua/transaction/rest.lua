@@ -11,19 +11,23 @@
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
 --   [6] 1 if it leaves prepared by a back-check, else 0
---   [7] gid
---   [8] when it is due next, in µs
+--   [7] how many registered branches the holder knows of, '' where it need not (not tcc, xa)
+--   [8] gid
+--   [9] when it is due next, in µs
 --
 -- Returns now in µs, then for each item one of
 --   written           and at rest
 --   refused           the hold is over; said of a repeat of a rest that was stored, too
+--   { reread, created at, state, body, override, reason, branches }
+--                     it leaves prepared, and more branches are registered: nothing was written,
+--                     and the hold stands
 --   { error, text }   nothing was written
 --
 -- One script: a reset that comes between the state and the due time would be lost.
 
 local function rest(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, due_at = ARGV[a + 6], tonumber(ARGV[a + 7])
+  local gid, due_at = ARGV[a + 7], tonumber(ARGV[a + 8])
 
   local stored = call('HMGET', hash, 's', 'w')
   local verdict, mode, request, not_before, old_status = judge_record(hash, stored[1], a)
@@ -39,4 +43,4 @@ local function rest(k, a)
   return 'written'
 end
 
-return each_item(2, 0, 8, rest)
+return each_item(2, 0, 9, rest)

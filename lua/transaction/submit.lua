@@ -1,6 +1,6 @@
 #!lua
 -- submit: stores new transactions as submitted (or as ended, where there is nothing to call), and
--- submits what is prepared.
+-- submits what is prepared. Only sagas and messages begin with a submit.
 --
 -- KEYS, for each item:
 --   [1] tandem:{TAG}:g:<gid>  the transaction, hash
@@ -26,10 +26,12 @@
 -- Returns now in µs, then for each item one of
 --   created, created_held  it was new, and is created now; held says: by this request
 --   { created, created at }, { created_held, created at }  an earlier copy of the request did it
---   { held, created at, state, body, override, reason }    this request holds what is stored
+--   { held, created at, state, body, override, reason, branches }
+--                          this request holds what is stored
 --   not_held               it is submitted or beyond, and not held by this request
 --   { conflict, status }   it exists in a status that no submit changes
 --   { other_mode, mode }   it exists with another mode
+--   missing                no such gid, and its mode cannot begin so: nothing was written
 --   restage                the staged body is gone; nothing was written
 --   { error, text }        nothing was written
 --
@@ -41,6 +43,10 @@ local retention_ms = integer(ARGV[1])
 local function create(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  if string.find('TXWtxw', mode, 1, true) then
+    -- What its client tried before would be forgotten.
+    return 'missing'
+  end
   local lease_us, delay = ARGV[a + 3], ARGV[a + 4]
   local status, rest, body = ARGV[a + 6], ARGV[a + 7], ARGV[a + 8]
   local has_large_body, has_ended = is_large(mode), is_final(status)

@@ -10,8 +10,9 @@
 --   [3] token of the hold
 --
 -- Returns now in µs, then for each item one of
---   { taken, created at, state, body, override, reason }
---                     body is absent when it is in a key of its own
+--   { taken, created at, state, body, override, reason, branches }
+--                     body is absent when it is in a key of its own, branches (each a field's name
+--                     and what it holds) but for tcc, xa and workflow
 --   refused           somebody else was faster, or it has ended
 --   missing           there is no such transaction; its due entry stays
 --   { error, text }   nothing was written

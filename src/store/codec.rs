@@ -9,12 +9,14 @@
 
 use std::{fmt::Write, time::Duration};
 
-use crate::model::{LAST_ERROR_BYTES_MAX, Mode, Progress, Row, State, Status, Timestamp, clip};
+use crate::model::{
+    LAST_ERROR_BYTES_MAX, Mode, Progress, Row, Share, Spec, State, Status, Timestamp, clip,
+};
 
 /// Why a packed state cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its packed state is damaged: {0}")]
-pub struct Garbled(&'static str);
+pub struct Garbled(pub(super) &'static str);
 
 /// A packed state, taken apart up to its rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,15 +97,15 @@ impl<'a> Packed<'a> {
         Ok(Self { status, is_large, n, is_held, written_at: time(written_at)?, not_before, rest })
     }
 
-    /// The state. `reason` is kept beside it, in the hash.
+    /// The state of `spec`. `reason` is kept beside it, in the hash.
     ///
     /// # Errors
-    /// When the rest is not what [`pack_rest`] writes, or has not `row_count` rows.
+    /// When the rest is not what [`pack_rest`] writes, or is of another transaction.
     pub fn state(
         &self,
+        spec: &Spec,
         created_at: Timestamp,
         reason: Option<String>,
-        row_count: usize,
     ) -> Result<State, Garbled> {
         let mut fields = self.rest.splitn(4, ';');
         let mut field = || fields.next().ok_or(Garbled("a field of its rest is missing"));
@@ -115,9 +117,6 @@ impl<'a> Packed<'a> {
                 Ok(Row { progress, finished_at: None })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        if rows.len() != row_count {
-            return Err(Garbled("it has another number of rows than the transaction"));
-        }
         let mut times = times.split('.');
         for row in rows.iter_mut().filter(|row| is_finished(row.progress)) {
             let time = times.next().ok_or(Garbled("a finish time is missing"))?;
@@ -126,6 +125,7 @@ impl<'a> Packed<'a> {
                 row.finished_at = Some(created_at.plus(Duration::from_millis(ms)));
             }
         }
+        fit(&mut rows, spec)?;
         Ok(State {
             status: self.status,
             rows,
@@ -137,7 +137,28 @@ impl<'a> Packed<'a> {
     }
 }
 
-const fn progress_letter(progress: Progress) -> char {
+/// Makes `rows`, as they were stored, those of `spec`: branches may be registered after a state was
+/// stored, and nothing has happened with them. A workflow's branch says itself how it ended.
+fn fit(rows: &mut Vec<Row>, spec: &Spec) -> Result<(), Garbled> {
+    let row_count = spec.row_count();
+    match spec.mode {
+        Mode::Tcc | Mode::Xa if rows.len() < row_count => rows.resize(row_count, Row::default()),
+        Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa if rows.len() != row_count => {
+            return Err(Garbled("it has another number of rows than the transaction"));
+        }
+        Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa => {}
+        Mode::Workflow => {
+            let progress = spec.registered.iter().map(|branch| match branch.share {
+                Share::Workflow { progress, .. } => progress,
+                Share::Tcc { .. } | Share::Xa { .. } => Progress::NotStarted,
+            });
+            *rows = progress.map(|progress| Row { progress, finished_at: None }).collect();
+        }
+    }
+    Ok(())
+}
+
+pub(super) const fn progress_letter(progress: Progress) -> char {
     match progress {
         Progress::NotStarted => 'n',
         Progress::MayHaveRun => 'm',
@@ -146,7 +167,7 @@ const fn progress_letter(progress: Progress) -> char {
     }
 }
 
-const fn progress_of(letter: char) -> Option<Progress> {
+pub(super) const fn progress_of(letter: char) -> Option<Progress> {
     match letter {
         'n' => Some(Progress::NotStarted),
         'm' => Some(Progress::MayHaveRun),

@@ -12,6 +12,7 @@ mod item;
 mod items;
 mod keys;
 mod redis_store;
+mod registered;
 mod remove;
 mod reply;
 pub mod scripts;

@@ -104,6 +104,14 @@ impl Reply {
         letter.ok_or_else(|| self.unexpected("a letter is unknown"))
     }
 
+    /// The next field's parts; none if it is absent.
+    pub(super) fn parts(&mut self) -> Vec<Vec<u8>> {
+        match self.fields.next() {
+            Some(Value::Array(parts)) => parts.into_iter().filter_map(bytes_of).collect(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     /// The remaining fields.
     pub(super) fn rest(self) -> impl Iterator<Item = Vec<u8>> {
         self.fields.filter_map(bytes_of)

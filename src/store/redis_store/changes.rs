@@ -1,4 +1,5 @@
-//! What a client's request changes: prepare, submit, promote, abort, forceStop.
+//! What a client's request changes: prepare, submit, promote, registerBranch, abort, the end of a
+//! workflow, forceStop.
 
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use crate::{
 
 use super::{
     super::{
-        Aborted, Changed, Prepare, Prepared, StoreError, Submit, Submitted,
+        Abort, Aborted, Changed, EndWorkflow, Prepare, Prepared, Register, RegisterReply,
+        StoreError, Submit, Submitted, WorkflowEnded,
         bodies::INLINE_BYTES_MAX,
         codec::{mode_letter, pack_rest},
         item::Item,
         keys::{Shard, minute},
+        registered,
         reply::Reply,
         scripts::ScriptName,
     },
@@ -47,6 +50,7 @@ pub(super) async fn prepare(store: &RedisStore, item: Prepare) -> Result<Prepare
     let request = Request { shard, token: &item.token, body: &item.body };
     let mut reply = request.call(store, ScriptName::Prepare, call, store.deadline()).await?;
     match reply.word() {
+        b"created" => Ok(Prepared::Stored { is_new: true }),
         b"ok" => Ok(Prepared::Stored { is_new: false }),
         b"conflict" => Ok(Prepared::Conflict(reply.status()?)),
         _ => Err(reply.unexpected("unknown word")),
@@ -102,7 +106,7 @@ fn promotion_arguments(call: &mut Item, item: &Submit, is_large: bool) {
         call.arg("");
     }
     // A message's custom data says the delay, be it none, and replaces what was prepared.
-    if spec.delay.is_zero() && (spec.mode == Mode::Saga || spec.custom_data.is_empty()) {
+    if spec.delay.is_zero() && (spec.mode != Mode::Message || spec.custom_data.is_empty()) {
         call.arg("");
     } else {
         call.shown(spec.delay.as_micros());
@@ -128,20 +132,49 @@ async fn submitted(
         b"conflict" => Ok(Submitted::Conflict(reply.status()?)),
         b"other_mode" => Ok(Submitted::OtherMode(reply.mode()?)),
         b"not_prepared" => Ok(Submitted::NotPrepared),
+        b"missing" => Ok(Submitted::NotFound),
         _ => Err(reply.unexpected("unknown word")),
     }
 }
 
-pub(super) async fn abort(
+pub(super) async fn register(
     store: &RedisStore,
-    gid: &Gid,
-    token: &Token,
-    reason: Option<&str>,
-) -> Result<Aborted, StoreError> {
-    let call = end(store, gid, token, reason.unwrap_or(""));
-    let mut reply = store.call(ScriptName::Abort, call, store.deadline()).await?;
+    item: Register,
+) -> Result<RegisterReply, StoreError> {
+    let content = registered::pack(&item.branch);
+    let mut call = Item::with_room_for(content.len());
+    call.key(store.keys.of(&item.gid).transaction(&item.gid));
+    call.shown(mode_letter(item.mode))
+        .arg(registered::name(&item.branch))
+        .arg(content)
+        .shown(item.branches_max);
+    let mut reply = store.call(ScriptName::Register, call, store.deadline()).await?;
+    match reply.word() {
+        b"done" => Ok(RegisterReply::Done),
+        b"other_content" => Ok(RegisterReply::OtherContent),
+        b"too_many" => Ok(RegisterReply::TooMany),
+        b"not_prepared" => Ok(RegisterReply::NotPrepared(reply.status()?)),
+        b"other_mode" => Ok(RegisterReply::OtherMode(reply.mode()?)),
+        b"missing" => Ok(RegisterReply::NotFound),
+        _ => Err(reply.unexpected("unknown word")),
+    }
+}
+
+pub(super) async fn abort(store: &RedisStore, item: Abort) -> Result<Aborted, StoreError> {
+    let reason = item.reason.as_deref().unwrap_or("");
+    let mut call = end(store, &item.gid, &item.token, reason.len());
+    call.arg(reason);
+    if item.held {
+        call.shown(item.lease.as_micros());
+    } else {
+        call.arg("");
+    }
+    let deadline = store.deadline();
+    let mut reply = store.call(ScriptName::Abort, call, deadline).await?;
     match reply.word() {
         b"done" => Ok(Aborted::Done),
+        b"held" => Ok(Aborted::Held(reads::taken(store, &item.gid, reply, deadline).await?)),
+        b"not_held" => Ok(Aborted::NotHeld),
         b"conflict" => {
             let mode = reply.mode()?;
             Ok(Aborted::Conflict(mode, reply.status()?))
@@ -151,25 +184,47 @@ pub(super) async fn abort(
     }
 }
 
+pub(super) async fn end_workflow(
+    store: &RedisStore,
+    item: EndWorkflow,
+) -> Result<WorkflowEnded, StoreError> {
+    let reason = item.reason.as_deref().unwrap_or("");
+    let result = item.result.as_deref().unwrap_or("");
+    let mut call = end(store, &item.gid, &item.token, reason.len() + result.len());
+    call.shown(item.status.letter()).arg(reason).arg(result);
+    let mut reply = store.call(ScriptName::EndWorkflow, call, store.deadline()).await?;
+    match reply.word() {
+        b"ended" | b"there" => {
+            let is_new = reply.word() == b"ended";
+            Ok(WorkflowEnded::Done { created_at: reply.some_time()?, is_new })
+        }
+        b"conflict" => Ok(WorkflowEnded::Conflict(reply.status()?)),
+        b"other_mode" => Ok(WorkflowEnded::OtherMode(reply.mode()?)),
+        b"missing" => Ok(WorkflowEnded::NotFound),
+        _ => Err(reply.unexpected("unknown word")),
+    }
+}
+
 pub(super) async fn force_stop(
     store: &RedisStore,
     gid: &Gid,
     token: &Token,
 ) -> Result<Changed, StoreError> {
-    let call = end(store, gid, token, FORCE_STOP_REASON);
+    let mut call = end(store, gid, token, FORCE_STOP_REASON.len());
+    call.arg(FORCE_STOP_REASON);
     let reply = store.call(ScriptName::ForceStop, call, store.deadline()).await?;
     changed(reply)
 }
 
-/// The item of a script that ends a transaction.
-fn end(store: &RedisStore, gid: &Gid, token: &Token, reason: &str) -> Item {
+/// The item of a script that ends a transaction, with room for a further text.
+fn end(store: &RedisStore, gid: &Gid, token: &Token, room: usize) -> Item {
     let shard = store.keys.of(gid);
-    let mut call = Item::with_room_for(reason.len());
+    let mut call = Item::with_room_for(room);
     call.key(shard.transaction(gid))
         .key(shard.body(gid))
         .key(shard.due())
         .key(shard.ended(&minute(store.shared.clock.redis_now())));
-    call.arg(gid.as_str()).arg(token.as_str()).arg(reason);
+    call.arg(gid.as_str()).arg(token.as_str());
     call
 }
 

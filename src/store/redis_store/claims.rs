@@ -94,8 +94,9 @@ pub(super) async fn record(store: &RedisStore, record: &Record) -> Result<Record
     let mut call = Item::with_room_for(0);
     call.key(shard.transaction(&record.gid));
     record_arguments(&mut call, record);
-    let reply = store.call(ScriptName::Record, call, store.deadline()).await?;
-    recorded(&reply)
+    let deadline = store.deadline();
+    let reply = store.call(ScriptName::Record, call, deadline).await?;
+    recorded(store, record, reply, deadline).await
 }
 
 pub(super) async fn rest(
@@ -108,8 +109,9 @@ pub(super) async fn rest(
     call.key(shard.transaction(&record.gid)).key(shard.due());
     record_arguments(&mut call, record);
     call.arg(record.gid.as_str()).shown(due_at.as_us());
-    let reply = store.call(ScriptName::Rest, call, store.deadline()).await?;
-    recorded(&reply)
+    let deadline = store.deadline();
+    let reply = store.call(ScriptName::Rest, call, deadline).await?;
+    recorded(store, record, reply, deadline).await
 }
 
 pub(super) async fn finish(store: &RedisStore, record: &Record) -> Result<Recorded, StoreError> {
@@ -121,7 +123,7 @@ pub(super) async fn finish(store: &RedisStore, record: &Record) -> Result<Record
         let call = finish_item(store, record, true);
         reply = store.call(ScriptName::Finish, call, deadline).await?;
     }
-    recorded(&reply)
+    recorded(store, record, reply, deadline).await
 }
 
 fn finish_item(store: &RedisStore, record: &Record, with_body: bool) -> Item {
@@ -148,12 +150,25 @@ fn record_arguments(call: &mut Item, record: &Record) {
         .arg(pack_rest(state, record.created_at))
         .arg(state.reason.as_deref().unwrap_or(""))
         .flag(record.promoted);
+    match record.registered {
+        Some(count) => call.shown(count),
+        None => call.arg(""),
+    };
 }
 
-fn recorded(reply: &Reply) -> Result<Recorded, StoreError> {
+async fn recorded(
+    store: &RedisStore,
+    record: &Record,
+    reply: Reply,
+    deadline: Duration,
+) -> Result<Recorded, StoreError> {
     match reply.word() {
         b"written" => Ok(Recorded::Written),
         b"refused" => Ok(Recorded::Refused),
+        b"reread" => {
+            let taken = reads::taken(store, &record.gid, reply, deadline).await?;
+            Ok(Recorded::Reread(taken))
+        }
         _ => Err(reply.unexpected("unknown word")),
     }
 }

@@ -160,7 +160,9 @@ const fn is_hot(script: ScriptName) -> bool {
         ScriptName::Prepare
         | ScriptName::Submit
         | ScriptName::Promote
+        | ScriptName::Register
         | ScriptName::Abort
+        | ScriptName::EndWorkflow
         | ScriptName::Record
         | ScriptName::Rest
         | ScriptName::Finish => true,
@@ -179,7 +181,11 @@ const fn is_hot(script: ScriptName) -> bool {
 const fn has_retention(script: ScriptName) -> bool {
     matches!(
         script,
-        ScriptName::Submit | ScriptName::Abort | ScriptName::ForceStop | ScriptName::Finish
+        ScriptName::Submit
+            | ScriptName::Abort
+            | ScriptName::EndWorkflow
+            | ScriptName::ForceStop
+            | ScriptName::Finish
     )
 }
 

@@ -101,15 +101,15 @@ impl Store for RedisStore {
     }
 
     async fn abort(&self, item: Abort) -> Result<Aborted, StoreError> {
-        changes::abort(self, &item.gid, &item.token, item.reason.as_deref()).await
+        changes::abort(self, item).await
     }
 
     async fn register(&self, item: Register) -> Result<RegisterReply, StoreError> {
-        Err(StoreError::Unreadable { gid: item.gid, message: "not yet".to_owned() })
+        changes::register(self, item).await
     }
 
     async fn end_workflow(&self, item: EndWorkflow) -> Result<WorkflowEnded, StoreError> {
-        Err(StoreError::Unreadable { gid: item.gid, message: "not yet".to_owned() })
+        changes::end_workflow(self, item).await
     }
 
     async fn force_stop(

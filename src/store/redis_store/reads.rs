@@ -9,7 +9,8 @@ use crate::{
 
 use super::{
     super::{
-        StoreError, Stored, Taken, codec::Packed, item::Item, reply::Reply, scripts::ScriptName,
+        StoreError, Stored, Taken, codec::Packed, item::Item, registered, reply::Reply,
+        scripts::ScriptName,
     },
     RedisStore,
 };
@@ -28,6 +29,7 @@ pub(super) async fn query(store: &RedisStore, gid: &Gid) -> Result<Option<Stored
     }
     let whole = Whole::of(&mut reply)?;
     let due_at = reply.time()?;
+    let result = reply.text()?;
     let packed = whole.packed(gid)?;
     let (status, written_at) = (packed.status, packed.written_at);
     let is_held = packed.is_held && !status.is_final();
@@ -35,7 +37,7 @@ pub(super) async fn query(store: &RedisStore, gid: &Gid) -> Result<Option<Stored
         // It expired together with its body, right after the script.
         return if status.is_final() { Ok(None) } else { Err(without_body(gid)) };
     };
-    Ok(Some(Stored { global, updated_at: written_at, due_at, is_held, result: None }))
+    Ok(Some(Stored { global, updated_at: written_at, due_at, is_held, result }))
 }
 
 /// What `reply` gives to a new holder.
@@ -69,6 +71,8 @@ struct Whole {
     body: Option<Vec<u8>>,
     override_options: Option<String>,
     reason: Option<String>,
+    /// Names of fields and what they hold, by turns.
+    registered: Vec<Vec<u8>>,
 }
 
 impl Whole {
@@ -79,6 +83,7 @@ impl Whole {
             body: reply.bytes(),
             override_options: reply.text()?,
             reason: reply.text()?,
+            registered: reply.parts(),
         })
     }
 
@@ -104,11 +109,12 @@ impl Whole {
             }
             None => return Err(unreadable(gid, "its body is missing")),
         };
-        let spec = wire::read_stored(&body, self.override_options.as_deref(), gid)
+        let mut spec = wire::read_stored(&body, self.override_options.as_deref(), gid)
             .map_err(|bad| unreadable(gid, bad))?;
+        let garbled = |garbled| unreadable(gid, garbled);
+        spec.registered = registered::unpack_all(&self.registered).map_err(garbled)?;
         let reason = self.reason.take();
-        let state = self.packed(gid)?.state(self.created_at, reason, spec.row_count());
-        let state = state.map_err(|garbled| unreadable(gid, garbled))?;
+        let state = self.packed(gid)?.state(&spec, self.created_at, reason).map_err(garbled)?;
         Ok(Some(Global { spec: Arc::new(spec), created_at: self.created_at, state }))
     }
 }
