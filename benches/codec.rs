@@ -6,8 +6,9 @@ use std::{fmt::Write as _, hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tandem::{
-    model::{Progress, Row, State, Status, Timestamp},
+    model::{Gid, Progress, Row, State, Status, Timestamp},
     store::codec::{Packed, pack_rest},
+    wire::read_stored,
 };
 
 const CREATED: Timestamp = Timestamp::from_us(1_700_000_000_000_000);
@@ -26,9 +27,12 @@ fn codec(criterion: &mut Criterion) {
     let mut packed = String::from("SS2;3f2a91bc00de:1f;3f2a91bc00de:1f;1700000000012000;;");
     // Writing to a string cannot fail.
     let _ = write!(packed, "{}", pack_rest(&state, CREATED));
+    let gid = Gid::from_http("g").unwrap_or_else(|error| panic!("{error}"));
+    let body = br#"{"trans_type":"saga","steps":[{},{}],"payloads":["",""]}"#;
+    let spec = read_stored(body, None, &gid).unwrap_or_else(|error| panic!("{error}"));
     let read = || {
         let read =
-            Packed::read(black_box(packed.as_bytes())).and_then(|p| p.state(CREATED, None, 4));
+            Packed::read(black_box(packed.as_bytes())).and_then(|p| p.state(&spec, CREATED, None));
         read.unwrap_or_else(|error| panic!("{error}"))
     };
     assert_eq!(read(), state);

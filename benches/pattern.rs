@@ -8,8 +8,8 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tandem::{
     model::{
-        Gid, Global, Mode, Options, Orders, Outcome, Protocol, Spec, State, Status, StepUrls,
-        Timestamp,
+        Gid, Global, Mode, Options, Orders, Outcome, Protocol, Resume, Spec, State, Status,
+        StepUrls, Timestamp,
     },
     pattern::{Policy, Run, Step, Target, describe},
 };
@@ -37,6 +37,8 @@ fn two_step_saga() -> Global {
         concurrent: false,
         orders: Orders::default(),
         delay: Duration::ZERO,
+        resume: Resume::default(),
+        registered: Vec::new(),
     };
     let rows = spec.row_count();
     Global { spec: Arc::new(spec), created_at: NOW, state: State::new(Status::Submitted, rows) }

@@ -133,6 +133,7 @@ impl Sagas {
             state,
             created_at,
             promoted: false,
+            registered: None,
             durability: Durability::Memory,
         };
         state.rows[1].progress = Progress::Succeeded;

@@ -91,6 +91,7 @@ mod tests {
             mode: Mode::Saga,
             branch_id: "01",
             op: Op::Action,
+            op_word: "action",
             url: "http://h/a",
             protocol: Protocol::Http,
             payload: &Bytes::copy_from_slice(payload),

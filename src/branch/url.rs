@@ -180,6 +180,7 @@ mod tests {
             mode: Mode::Saga,
             branch_id: "01",
             op: Op::Action,
+            op_word: "action",
             url,
             protocol: Protocol::Http,
             payload: &Bytes::new(),

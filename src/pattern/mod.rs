@@ -6,6 +6,7 @@
 //! changes.
 
 pub mod backoff;
+mod described;
 #[cfg(test)]
 mod laws;
 mod message;
@@ -19,10 +20,10 @@ mod xa;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::model::{Global, Mode, Op, Outcome, Progress, Spec, Status, Timestamp};
 use round::{Round, Tried};
+
+pub use described::{Described, describe};
 
 /// What the server sets where a transaction says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,21 +74,6 @@ pub enum Step {
     Rest(Timestamp),
     /// The status is final: store it.
     Finish,
-}
-
-/// One call, described.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described<'a> {
-    /// Which branch.
-    pub branch_id: String,
-    /// What is asked.
-    pub op: Op,
-    /// What is asked, on the wire.
-    pub op_word: &'a str,
-    /// Where; never empty.
-    pub url: &'a str,
-    /// The body.
-    pub payload: &'a Bytes,
 }
 
 /// One round of work on a transaction, from a claim (or its creation) to its rest or end.
@@ -385,30 +371,6 @@ enum Decided {
         /// The next round comes no later than this.
         at_the_latest: Option<Timestamp>,
     },
-}
-
-/// What a call of `target` looks like; `None` for a row that there is not.
-pub fn describe(spec: &Spec, target: Target) -> Option<Described<'_>> {
-    static NOTHING: Bytes = Bytes::new();
-    match target {
-        Target::Row(row) => spec.branch(row).map(|branch| Described {
-            branch_id: branch.branch_id,
-            op: branch.op,
-            op_word: branch.op_word,
-            url: branch.url,
-            payload: branch.payload,
-        }),
-        Target::QueryPrepared => {
-            let (op, op_word, payload) = match spec.mode {
-                Mode::Workflow => (Op::Resume, &*spec.resume.name, &spec.resume.data),
-                Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa => {
-                    (Op::QueryPrepared, Op::QueryPrepared.as_str(), &NOTHING)
-                }
-            };
-            let branch_id = "00".to_owned();
-            Some(Described { branch_id, op, op_word, url: &spec.query_prepared, payload })
-        }
-    }
 }
 
 /// How long a transaction may stay prepared until something is done about it (protocol, section 6):

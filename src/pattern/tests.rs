@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
-use crate::model::{Gid, Options, Orders, State, StepUrls};
+use bytes::Bytes;
+
+use crate::model::{Gid, Options, Orders, Resume, State, StepUrls};
 
 const T0: Timestamp = Timestamp::from_us(1_000_000_000);
 
@@ -21,6 +23,8 @@ fn global(mode: Mode, status: Status, n_steps: usize, change: impl FnOnce(&mut S
         concurrent: false,
         orders: Orders::default(),
         delay: Duration::ZERO,
+        resume: Resume::default(),
+        registered: Vec::new(),
     };
     change(&mut spec);
     let rows = spec.row_count();

@@ -18,6 +18,8 @@ use crate::model::{
 #[error("its packed state is damaged: {0}")]
 pub struct Garbled(pub(super) &'static str);
 
+const OTHER_ROWS: &str = "it has another number of rows than the transaction";
+
 /// A packed state, taken apart up to its rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packed<'a> {
@@ -144,7 +146,7 @@ fn fit(rows: &mut Vec<Row>, spec: &Spec) -> Result<(), Garbled> {
     match spec.mode {
         Mode::Tcc | Mode::Xa if rows.len() < row_count => rows.resize(row_count, Row::default()),
         Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa if rows.len() != row_count => {
-            return Err(Garbled("it has another number of rows than the transaction"));
+            return Err(Garbled(OTHER_ROWS));
         }
         Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa => {}
         Mode::Workflow => {

@@ -1,10 +1,31 @@
 //! The packed state, there and back, and from garbage.
 
+use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
+use crate::model::{Gid, Options, Orders, Protocol, Registered, Resume, StepUrls};
 
 const CREATED_AT: Timestamp = Timestamp::from_us(1_800_000_000_123_456);
+
+/// A message of as many rows.
+fn message(rows: usize) -> Spec {
+    Spec {
+        gid: Gid::new("g").unwrap(),
+        mode: Mode::Message,
+        protocol: Protocol::Http,
+        steps: vec![StepUrls::default(); rows],
+        payloads: vec![Bytes::new(); rows],
+        query_prepared: String::new(),
+        options: Options::default(),
+        custom_data: String::new(),
+        concurrent: false,
+        orders: Orders::default(),
+        delay: Duration::ZERO,
+        resume: Resume::default(),
+        registered: Vec::new(),
+    }
+}
 
 fn packed(status: Status, not_before: Option<Timestamp>, rest: &str) -> String {
     let not_before = not_before.map_or_else(String::new, |at| at.as_us().to_string());
@@ -44,14 +65,14 @@ proptest! {
         prop_assert_eq!(read.n, 7);
         prop_assert!(read.is_large && read.is_held);
         prop_assert_eq!(read.written_at, Timestamp::from_us(1_800_000_000_999_999));
-        let again = read.state(CREATED_AT, state.reason.clone(), state.rows.len()).unwrap();
+        let again = read.state(&message(state.rows.len()), CREATED_AT, state.reason.clone()).unwrap();
         prop_assert_eq!(again, state);
     }
 
     #[test]
     fn garbage_is_refused_and_never_panics(bytes in vec(any::<u8>(), 0..80), rows in 0_usize..5) {
         if let Ok(read) = Packed::read(&bytes) {
-            let _ = read.state(CREATED_AT, None, rows);
+            let _ = read.state(&message(rows), CREATED_AT, None);
         }
     }
 
@@ -64,7 +85,7 @@ proptest! {
         }
         let text: String = text.into_iter().collect();
         if let Ok(read) = Packed::read(text.as_bytes()) {
-            let _ = read.state(CREATED_AT, None, rows);
+            let _ = read.state(&message(rows), CREATED_AT, None);
         }
     }
 }
@@ -93,7 +114,7 @@ fn the_form_is_short_and_stays_as_it_is() {
 fn each_fault_is_named() {
     let fault = |text: &str| match Packed::read(text.as_bytes()) {
         Err(garbled) => garbled.to_string(),
-        Ok(read) => read.state(CREATED_AT, None, 2).unwrap_err().to_string(),
+        Ok(read) => read.state(&message(2), CREATED_AT, None).unwrap_err().to_string(),
     };
     for (text, part) in [
         ("", "a field is missing"),
@@ -112,4 +133,27 @@ fn each_fault_is_named() {
     ] {
         assert!(fault(text).contains(part), "{text}: {}", fault(text));
     }
+}
+
+#[test]
+fn what_is_registered_after_a_state_was_stored_has_its_rows() {
+    let branch = |share| Registered { branch_id: "01".to_owned(), share, data: Bytes::new() };
+    let tcc = Share::Tcc { confirm: String::new(), cancel: String::new() };
+    let spec =
+        Spec { mode: Mode::Tcc, registered: vec![branch(tcc); 2], steps: Vec::new(), ..message(0) };
+    let rows = |rest: &str, spec: &Spec| {
+        let text = format!("AT3;t;r;1;;{rest}");
+        let state = Packed::read(text.as_bytes()).unwrap().state(spec, CREATED_AT, None)?;
+        Ok(state.rows.into_iter().map(|row| progress_letter(row.progress)).collect::<String>())
+    };
+    assert_eq!(rows(";;0;", &spec), Ok("nnnn".to_owned()));
+    assert_eq!(rows("sn;1;0;", &spec), Ok("snnn".to_owned()));
+    assert_eq!(rows("snnnnn;1;0;", &spec), Err(Garbled(OTHER_ROWS)));
+
+    // A workflow's branch says itself how it ended.
+    let step = |progress| branch(Share::Workflow { op: "action".to_owned(), progress });
+    let registered = vec![step(Progress::Succeeded), step(Progress::Failed)];
+    let spec = Spec { mode: Mode::Workflow, registered, ..message(0) };
+    assert_eq!(rows(";;0;", &spec), Ok("sf".to_owned()));
+    assert_eq!(rows("f;1;0;", &spec), Ok("sf".to_owned()));
 }

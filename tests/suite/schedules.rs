@@ -10,7 +10,7 @@ use tandem::{
 
 use crate::support::{
     model_store::ModelStore,
-    samples::{LEASE, next_record, prepare, spec, submit},
+    samples::{LEASE, abort, next_record, prepare, spec, submit},
     time::ManualTime,
 };
 
@@ -173,17 +173,17 @@ async fn what_was_stopped_by_force_takes_no_write_of_its_holder() {
 #[tokio::test(start_paused = true)]
 async fn only_a_prepared_message_is_aborted() {
     let scene = Scene::new();
-    let abort = scene.here.next();
-    let end = scene.store.abort(&scene.gid, &abort, None, Durability::Memory).await;
+    let token = scene.here.next();
+    let end = scene.store.abort(abort(&scene.gid, token.clone(), None, false)).await;
     assert_eq!(end, Ok(Aborted::NotFound));
     let message = spec("g", Mode::Message, 1);
     scene.store.prepare(prepare(message.clone(), scene.here.next())).await.unwrap();
     for _ in 0..2 {
-        let end = scene.store.abort(&scene.gid, &abort, Some("no"), Durability::Memory).await;
+        let end = scene.store.abort(abort(&scene.gid, token.clone(), Some("no"), false)).await;
         assert_eq!(end, Ok(Aborted::Done));
     }
     let again = scene.here.next();
-    let end = scene.store.abort(&scene.gid, &again, None, Durability::Memory).await;
+    let end = scene.store.abort(abort(&scene.gid, again, None, false)).await;
     assert_eq!(end, Ok(Aborted::Conflict(Mode::Message, Status::Failed)));
 }
 

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Gid, Global, Mode, Orders, Protocol, Row, Spec, State, StepUrls, Timestamp};
+use crate::model::{
+    Gid, Global, Mode, Orders, Protocol, Resume, Row, Spec, State, StepUrls, Timestamp,
+};
 
 const CREATED_AT: Timestamp = Timestamp::from_us(1_700_000_000_000_001);
 
@@ -35,6 +37,8 @@ fn spec(mode: Mode) -> Spec {
         concurrent: false,
         orders: Orders::default(),
         delay: Duration::ZERO,
+        resume: Resume::default(),
+        registered: Vec::new(),
     }
 }
 
@@ -44,6 +48,7 @@ fn stored(spec: Spec, state: State) -> Stored {
         updated_at: at(20),
         due_at: None,
         is_held: false,
+        result: None,
     }
 }
 

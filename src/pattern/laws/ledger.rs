@@ -51,6 +51,16 @@ impl Ledger {
                 assert_eq!(progress, Progress::MayHaveRun, "called before that is stored");
                 self.follows_what_is_before(spec, step);
             }
+            (Mode::Tcc | Mode::Xa, op) => {
+                let is_forward = matches!(op, Op::Confirm | Op::Commit);
+                let decided = if is_forward { Status::Submitted } else { Status::Aborting };
+                assert_eq!(state.status, decided, "called before that is decided");
+                for later in step + 1..spec.registered.len() {
+                    let row = if is_forward { later * 2 + 1 } else { later * 2 };
+                    assert!(self.is_done(spec, row), "{step} is called before {later}");
+                }
+            }
+            (Mode::Workflow, _) => panic!("what a workflow's client did is called"),
             (Mode::Message, _) => {
                 assert_eq!(state.status, Status::Submitted, "delivers before that is stored");
                 assert!(state.not_before.is_none_or(|at| now >= at), "delivers before its time");
@@ -75,8 +85,12 @@ impl Ledger {
             Status::Prepared if mode == Mode::Saga => {
                 matches!(new.status, Status::Prepared | Status::Failed)
             }
+            // Nor is that of a tcc or an xa the node's.
+            Status::Prepared if matches!(mode, Mode::Tcc | Mode::Xa) => {
+                matches!(new.status, Status::Prepared | Status::Aborting | Status::Failed)
+            }
             Status::Prepared => new.status != Status::Aborting,
-            Status::Submitted if mode == Mode::Message => {
+            Status::Submitted if mode != Mode::Saga => {
                 matches!(new.status, Status::Submitted | Status::Succeed)
             }
             Status::Submitted => new.status != Status::Prepared,
@@ -101,6 +115,16 @@ impl Ledger {
         let spec = &*end.spec;
         let mut steps = 0..spec.steps.len();
         match (end.state.status, spec.mode) {
+            (Status::Succeed | Status::Failed, Mode::Tcc | Mode::Xa) => {
+                let is_forward = end.state.status == Status::Succeed;
+                for branch in 0..spec.registered.len() {
+                    let (confirm, cancel) = (spec.action_row(branch), spec.compensate_row(branch));
+                    let (done, other) =
+                        if is_forward { (confirm, cancel) } else { (cancel, confirm) };
+                    assert!(self.is_done(spec, done), "ends without branch {branch}");
+                    assert!(!self.called.contains(&other), "confirms and cancels {branch}");
+                }
+            }
             (Status::Succeed, mode) => {
                 let all = steps.all(|step| self.is_done(spec, spec.action_row(step)));
                 assert!(all, "succeeds without all actions");
@@ -157,7 +181,7 @@ fn before(spec: &Spec, step: usize) -> BTreeSet<usize> {
 
 fn rows_per_step(spec: &Spec) -> usize {
     match spec.mode {
-        Mode::Saga => 2,
-        Mode::Message => 1,
+        Mode::Saga | Mode::Tcc | Mode::Xa => 2,
+        Mode::Message | Mode::Workflow => 1,
     }
 }

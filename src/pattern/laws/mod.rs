@@ -40,4 +40,12 @@ proptest! {
     ) {
         World::new(plan, choices).play();
     }
+
+    #[test]
+    fn a_tcc_or_xa_is_confirmed_or_cancelled_whatever_is_answered_and_wherever_a_node_dies(
+        plan in plan::registered(),
+        choices in vec(any::<u16>(), 0..N_CHOICES_MAX),
+    ) {
+        World::new(plan, choices).play();
+    }
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::model::{
-    Gid, Global, Mode, Options, Orders, Protocol, Spec, State, Status, StepUrls, Timestamp,
+    Gid, Global, Mode, Options, Orders, Protocol, Registered, Resume, Share, Spec, State, Status,
+    StepUrls, Timestamp,
 };
 
 /// When every transaction of the laws is created.
@@ -58,6 +59,29 @@ pub(super) fn message() -> impl Strategy<Value = Plan> {
     )
 }
 
+pub(super) fn registered() -> impl Strategy<Value = Plan> {
+    let branches = vec((url("confirm"), url("cancel")), 0..=N_STEPS_MAX);
+    (plan(Mode::Tcc), branches, any::<bool>()).prop_map(|(mut plan, branches, is_xa)| {
+        plan.is_prepared = true;
+        plan.spec.mode = if is_xa { Mode::Xa } else { Mode::Tcc };
+        plan.spec.steps.clear();
+        plan.spec.payloads.clear();
+        let share = |confirm, cancel| {
+            if is_xa { Share::Xa { url: confirm } } else { Share::Tcc { confirm, cancel } }
+        };
+        plan.spec.registered = branches
+            .into_iter()
+            .enumerate()
+            .map(|(number, (confirm, cancel))| Registered {
+                branch_id: number.to_string(),
+                share: share(confirm, cancel),
+                data: Bytes::new(),
+            })
+            .collect();
+        plan
+    })
+}
+
 fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
     let steps = vec((url("action"), url("compensate"), prop::bool::weighted(0.3)), 0..=N_STEPS_MAX);
     (steps, url("query"), options(), any::<bool>(), any::<bool>()).prop_map(
@@ -79,6 +103,8 @@ fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
                 concurrent: false,
                 orders: Orders::default(),
                 delay: Duration::ZERO,
+                resume: Resume::default(),
+                registered: Vec::new(),
             };
             Plan { spec, is_prepared, refuses, local_work_is_done }
         },

@@ -118,10 +118,12 @@ impl RoundFacts {
         let has_passed = |timeout| now >= global.created_at.plus(timeout);
         let has_cause = match (global.spec.mode, old) {
             (Mode::Message, _) => self.is_refused,
-            (Mode::Saga, Status::Prepared) => {
+            (Mode::Saga | Mode::Tcc | Mode::Xa, Status::Prepared) => {
                 has_passed(prepared_timeout(&global.spec, &Policy::default()))
             }
-            (Mode::Saga, Status::Aborting) => true,
+            (Mode::Saga | Mode::Tcc | Mode::Xa, Status::Aborting) => true,
+            // Only a client gives these up.
+            (Mode::Tcc | Mode::Xa | Mode::Workflow, _) => false,
             (Mode::Saga, _) => {
                 let is_used_up =
                     options.retry_limit.is_some_and(|limit| limit > 0 && limit == self.n_extra());

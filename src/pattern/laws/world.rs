@@ -76,7 +76,7 @@ impl World {
             0 | 1 => self.now = self.now.plus(millis(LAPSES_MS[detail % LAPSES_MS.len()])),
             2 => self.lag = millis(LAGS_MS[detail % LAGS_MS.len()]),
             3 => self.die(detail.is_multiple_of(2)),
-            4 if self.stored.state.status == Status::Prepared => self.submit(),
+            4 if self.stored.state.status == Status::Prepared => self.decide(detail),
             // Also before it is due: a reset makes it so.
             _ if self.node.is_none() => self.claim(),
             4..=9 => self.send(),
@@ -189,12 +189,14 @@ impl World {
         if refuses { Outcome::Failure("refused".to_owned()) } else { Outcome::Success }
     }
 
-    /// The client submits what it prepared, over whoever holds it: the holder's record is refused.
-    fn submit(&mut self) {
+    /// The client submits what it prepared (or, of a tcc or an xa, may abort it), over whoever holds
+    /// it: the holder's record is refused.
+    fn decide(&mut self, detail: usize) {
         self.node = None;
         let delay = self.plan.spec.delay;
         let state = &mut self.stored.state;
-        state.status = Status::Submitted;
+        let is_undone = matches!(self.plan.spec.mode, Mode::Tcc | Mode::Xa) && detail % 2 == 1;
+        state.status = if is_undone { Status::Aborting } else { Status::Submitted };
         state.not_before = (!delay.is_zero()).then(|| self.now.plus(delay));
         self.due_at = None;
     }

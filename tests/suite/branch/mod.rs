@@ -70,6 +70,7 @@ impl Client {
                 mode: Mode::Saga,
                 branch_id: "01",
                 op: call.op,
+                op_word: call.op.as_str(),
                 url: call.url,
                 protocol: Protocol::Http,
                 payload: &call.payload,

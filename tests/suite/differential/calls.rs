@@ -8,10 +8,10 @@ use tandem::model::{Mode, Status};
 use crate::support::rng::Rng;
 
 /// Transactions that one sequence speaks of.
-pub(crate) const GIDS: usize = 3;
+pub(crate) const GIDS: usize = 4;
 
 /// Requests and holds that one sequence speaks of; some calls repeat a request, some a hold's.
-pub(crate) const TOKENS: usize = 12;
+pub(crate) const TOKENS: usize = 15;
 
 /// The tokens of holds that were claimed; the others belong to requests.
 const HOLD_TOKENS: std::ops::Range<usize> = 8..12;
@@ -37,6 +37,22 @@ pub(crate) enum Call {
         gid: usize,
         token: usize,
         has_reason: bool,
+        held: bool,
+        lease: Duration,
+    },
+    Register {
+        gid: usize,
+        mode: Mode,
+        /// Which of a few branches.
+        branch: usize,
+        /// Which of two contents it has.
+        content: usize,
+        branches_max: usize,
+    },
+    EndWorkflow {
+        gid: usize,
+        token: usize,
+        status: Status,
     },
     ForceStop {
         gid: usize,
@@ -125,13 +141,31 @@ fn call(rng: &mut Rng) -> Call {
             lease: zero_or_long(rng),
             is_promote: rng.happens(200),
         },
-        26..29 => Call::Abort { gid, token: 6, has_reason: rng.happens(500) },
-        29..31 => Call::ForceStop { gid, token: 7 },
-        31..39 => Call::Reset { gid },
-        39..41 => Call::ResetLaterThan,
-        41..46 => Call::Query { gid },
-        46..56 => Call::ClaimDue,
-        56..68 => {
+        26..30 => Call::Abort {
+            gid,
+            token: if rng.happens(500) { 6 } else { 12 },
+            has_reason: rng.happens(500),
+            held: rng.happens(600),
+            lease: zero_or_long(rng),
+        },
+        30..39 => Call::Register {
+            gid,
+            mode: mode(gid, rng),
+            branch: rng.index(4),
+            content: usize::from(rng.happens(150)),
+            branches_max: if rng.happens(900) { 3 } else { 1 },
+        },
+        39..41 => Call::EndWorkflow {
+            gid,
+            token: pick(13..15, rng),
+            status: if rng.happens(500) { Status::Succeed } else { Status::Failed },
+        },
+        41..42 => Call::ForceStop { gid, token: 7 },
+        42..47 => Call::Reset { gid },
+        47..48 => Call::ResetLaterThan,
+        48..51 => Call::Query { gid },
+        51..59 => Call::ClaimDue,
+        59..68 => {
             let claims_ago = if rng.happens(800) { 0 } else { rng.index(3) };
             Call::Take { gid, token: pick(HOLD_TOKENS, rng), claims_ago }
         }
@@ -141,17 +175,23 @@ fn call(rng: &mut Rng) -> Call {
 }
 
 fn request(gid: usize, tokens: std::ops::Range<usize>, rng: &mut Rng) -> Request {
-    // Mostly one mode for a gid, so that most sequences get somewhere.
-    let is_message = rng.happens(if gid == 0 { 100 } else { 900 });
+    let mode = mode(gid, rng);
+    let is_message = mode == Mode::Message;
     Request {
         gid,
         token: pick(tokens, rng),
-        mode: if is_message { Mode::Message } else { Mode::Saga },
+        mode,
         // A submit has the steps that were prepared; only the mode tells what they are.
         steps: 2,
         delay: if is_message && rng.happens(200) { LONG } else { Duration::ZERO },
         retry_interval: if rng.happens(300) { 1 + rng.below(9) } else { 0 },
     }
+}
+
+/// Mostly one mode for a gid, so that most sequences get somewhere.
+fn mode(gid: usize, rng: &mut Rng) -> Mode {
+    const MODES: [Mode; GIDS] = [Mode::Saga, Mode::Message, Mode::Tcc, Mode::Workflow];
+    if rng.happens(900) { MODES[gid] } else { Mode::ALL[rng.index(Mode::ALL.len())] }
 }
 
 fn record(gid: usize, rng: &mut Rng) -> Call {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Calls of one sequence.
-const LENGTH: usize = 60;
+const LENGTH: usize = 80;
 
 /// Sequences that a run plays; some seconds of them.
 const SEQUENCES: usize = 200;
@@ -126,7 +126,19 @@ async fn a_sequence_gets_somewhere() {
         "Submit Conflict",
         "Submit OtherMode",
         "Submit NotPrepared",
+        "Submit NotFound",
         "Abort Done",
+        "Abort held:",
+        "Abort NotHeld",
+        "Abort Conflict",
+        "Register Done",
+        "Register OtherContent",
+        "Register TooMany",
+        "Register OtherMode",
+        "Register NotPrepared",
+        "EndWorkflow ended",
+        "EndWorkflow Conflict",
+        "EndWorkflow OtherMode",
         "ForceStop Done",
         "ForceStop Ended",
         "Take n",
@@ -135,6 +147,7 @@ async fn a_sequence_gets_somewhere() {
         "Renew true",
         "Record Written",
         "Record Refused",
+        "Record reread:",
     ] {
         let times = answers.get(expected).copied().unwrap_or(0);
         assert!(times >= 10, "{expected}: {times} times of {answers:#?}");

@@ -4,10 +4,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tandem::{
-    model::{Gid, Global, Options, Progress, Spec, Status, StepUrls, Timestamp, Token},
+    model::{Gid, Global, Options, Progress, Share, Spec, Status, StepUrls, Timestamp, Token},
     store::{
-        Durability, Prepare, Record, Recorded, Store, StoreError, Submit, Submitted, TakeReply,
-        Taken,
+        Abort, Aborted, Durability, Prepare, Record, Recorded, Register, Store, StoreError, Submit,
+        Submitted, TakeReply, Taken, WorkflowEnded,
     },
 };
 
@@ -90,11 +90,39 @@ impl<S: Store> Side<S> {
                 };
                 Ok(self.submitted(reply, sent))
             }
-            Call::Abort { gid, token, has_reason } => {
+            Call::Abort { gid, token, has_reason, held, lease } => {
                 let reason = has_reason.then_some("a reason");
-                let (gid, token) = (&self.gids[*gid], &self.tokens[*token]);
-                let reply = self.store.abort(gid, token, reason, Durability::Memory).await?;
-                Ok(format!("{reply:?}"))
+                let (gid, token) = (self.gids[*gid].clone(), self.tokens[*token].clone());
+                let item = samples::abort(&gid, token.clone(), reason, *held);
+                match self.store.abort(Abort { lease: *lease, ..item }).await? {
+                    Aborted::Held(taken) => {
+                        self.holders.insert(gid, token);
+                        Ok(format!("held: {}", self.taken(*taken)))
+                    }
+                    reply => Ok(format!("{reply:?}")),
+                }
+            }
+            Call::Register { gid, mode, branch, content, branches_max } => {
+                let data: &[u8] = if *content == 0 { b"{}" } else { b"\0;other\xff" };
+                // The id and the op of two of a workflow are the same text when joined.
+                let branch_id = ["1", "11", "0;", "#"][*branch];
+                let mut registered = samples::branch(*mode, branch_id, data);
+                if let Share::Workflow { op, .. } = &mut registered.share {
+                    *op = ["1try", "try", "try", "try"][*branch].to_owned();
+                }
+                let item = samples::register(&self.gids[*gid], *mode, registered);
+                let item = Register { branches_max: *branches_max, ..item };
+                Ok(format!("{:?}", self.store.register(item).await?))
+            }
+            Call::EndWorkflow { gid, token, status } => {
+                let token = self.tokens[*token].clone();
+                let item = samples::end_workflow(&self.gids[*gid], token, *status);
+                match self.store.end_workflow(item).await? {
+                    WorkflowEnded::Done { created_at, is_new } => {
+                        Ok(format!("ended, new {is_new}, created {}", self.about(created_at)))
+                    }
+                    reply => Ok(format!("{reply:?}")),
+                }
             }
             Call::ForceStop { gid, token } => {
                 let (gid, token) = (&self.gids[*gid], &self.tokens[*token]);
@@ -131,7 +159,10 @@ impl<S: Store> Side<S> {
                     *n = record.n;
                     global.state = record.state;
                 }
-                Ok(format!("{reply:?}"))
+                match reply {
+                    Recorded::Reread(taken) => Ok(format!("reread: {}", self.taken(*taken))),
+                    reply => Ok(format!("{reply:?}")),
+                }
             }
         }
     }
@@ -141,11 +172,12 @@ impl<S: Store> Side<S> {
             return Ok("nothing".to_owned());
         };
         Ok(format!(
-            "{} due {:?} held {} updated {}",
+            "{} due {:?} held {} updated {} result {:?}",
             self.worded(&stored.global),
             stored.due_at.map(|at| self.about(at)),
             stored.is_held,
             self.about(stored.updated_at),
+            stored.result,
         ))
     }
 
@@ -207,6 +239,7 @@ impl<S: Store> Side<S> {
             Submitted::NotHeld
             | Submitted::Conflict(_)
             | Submitted::OtherMode(_)
+            | Submitted::NotFound
             | Submitted::NotPrepared => format!("{reply:?}"),
         }
     }
@@ -253,6 +286,7 @@ impl<S: Store> Side<S> {
             state,
             created_at: global.created_at,
             promoted: false,
+            registered: samples::known_branches(&global.spec),
             durability: Durability::Memory,
         })
     }

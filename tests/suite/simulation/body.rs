@@ -11,7 +11,9 @@ pub(crate) fn asking_for(spec: &Spec, with_delay: bool) -> Bytes {
         .iter()
         .map(|urls| match spec.mode {
             Mode::Saga => json!({"action": urls.action, "compensate": urls.compensate}),
-            Mode::Message => json!({"action": urls.action}),
+            Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => {
+                json!({"action": urls.action})
+            }
         })
         .collect();
     let payloads: Vec<_> =
@@ -56,6 +58,6 @@ fn custom_data(spec: &Spec, with_delay: bool) -> String {
         Mode::Message if with_delay && !spec.delay.is_zero() => {
             json!({"delay": spec.delay.as_secs()}).to_string()
         }
-        Mode::Saga | Mode::Message => String::new(),
+        Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => String::new(),
     }
 }

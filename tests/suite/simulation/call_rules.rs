@@ -142,6 +142,7 @@ pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Opt
             Some(format!("a compensation of what is {status:?}"))
         }
         (Op::Compensate, Mode::Message) => Some("a message has no compensation".to_owned()),
-        (Op::Action | Op::Compensate | Op::QueryPrepared, Mode::Saga | Mode::Message) => None,
+        (Op::Action | Op::Compensate, Mode::Saga | Mode::Message) => None,
+        (op, mode) => Some(format!("{op:?} of a {mode:?}, which no client began here")),
     }
 }

@@ -286,10 +286,7 @@ impl Client {
 
     /// What a submit that is stored promises.
     fn accepted(&self) -> Promise {
-        match self.plan.spec.mode {
-            Mode::Saga => Promise::Stored,
-            Mode::Message => Promise::Accepted,
-        }
+        if self.plan.spec.mode == Mode::Message { Promise::Accepted } else { Promise::Stored }
     }
 
     /// It was told that the transaction has ended so, which must be stored already.

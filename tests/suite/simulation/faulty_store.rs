@@ -12,8 +12,9 @@ use tandem::{
     clock::Clock,
     model::{Gid, Timestamp, Token},
     store::{
-        Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
-        StoreError, Stored, Submit, Submitted, TakeReply,
+        Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Prepare, Prepared, Record,
+        Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit, Submitted, TakeReply,
+        WorkflowEnded,
     },
 };
 
@@ -127,18 +128,30 @@ impl Store for FaultyStore {
         reply
     }
 
-    async fn abort(
-        &self,
-        gid: &Gid,
-        token: &Token,
-        reason: Option<&str>,
-        durability: Durability,
-    ) -> Result<Aborted, StoreError> {
-        let (id, token, reason) = (gid.clone(), token.clone(), reason.map(str::to_owned));
-        self.send("abort", gid.as_str(), move |s| {
-            at_once(s.abort(&id, &token, reason.as_deref(), durability))
+    async fn abort(&self, item: Abort) -> Result<Aborted, StoreError> {
+        let gid = item.gid.clone();
+        let grant = self.grant(&item.token, item.lease);
+        let reply = self.send("abort", gid.as_str(), move |s| at_once(s.abort(item.clone()))).await;
+        if let Ok(Aborted::Held(_)) = reply {
+            self.node.granted(&gid, grant);
+        }
+        reply
+    }
+
+    async fn register(&self, item: Register) -> Result<RegisterReply, StoreError> {
+        let gid = item.gid.clone();
+        let world = Arc::clone(&self.node.world);
+        self.send("register", gid.as_str(), move |s| {
+            if_not_full(&world)?;
+            at_once(s.register(item.clone()))
         })
         .await
+    }
+
+    async fn end_workflow(&self, item: EndWorkflow) -> Result<WorkflowEnded, StoreError> {
+        let gid = item.gid.clone();
+        self.send("end_workflow", gid.as_str(), move |s| at_once(s.end_workflow(item.clone())))
+            .await
     }
 
     async fn force_stop(

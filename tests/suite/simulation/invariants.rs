@@ -77,10 +77,7 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
         let is_applied = branch.is_some_and(|book| book.is_applied);
         let was_applied = branch.is_some_and(|book| book.was_applied);
         let has_action = !urls.action.is_empty();
-        let must_be_undone = match entry.spec.mode {
-            Mode::Saga => !urls.compensate.is_empty(),
-            Mode::Message => true,
-        };
+        let must_be_undone = entry.spec.mode == Mode::Message || !urls.compensate.is_empty();
         if status == Status::Succeed && has_action && !is_applied {
             return Some(format!("succeeded without step {}", step + 1));
         }

@@ -60,11 +60,8 @@ pub(crate) fn plans(seed: u64) -> BTreeMap<Gid, Plan> {
 }
 
 fn plan(gid: &str, rng: &mut Rng) -> Plan {
-    let mode = if rng.happens(600) { Mode::Saga } else { Mode::Message };
-    let spec = match mode {
-        Mode::Saga => saga(gid, rng),
-        Mode::Message => message(gid, rng),
-    };
+    let is_saga = rng.happens(600);
+    let spec = if is_saga { saga(gid, rng) } else { message(gid, rng) };
     let besides = (0..rng.below(3))
         .map(|_| {
             let what = match rng.below(12) {
@@ -80,10 +77,7 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             (rng.up_to_ms(ms_max), what)
         })
         .collect();
-    let is_prepared = rng.happens(match mode {
-        Mode::Saga => 100,
-        Mode::Message => 700,
-    });
+    let is_prepared = rng.happens(if is_saga { 100 } else { 700 });
     Plan {
         spec: Arc::new(spec),
         starts_after: rng.up_to_ms(5_000),

@@ -7,7 +7,7 @@ use tandem::{
     store::{Aborted, Changed, Durability, Recorded, Store, Submitted},
 };
 
-use crate::support::samples::{next_record, prepare, spec, submit};
+use crate::support::samples::{abort, next_record, prepare, spec, submit};
 
 use super::TestStore;
 
@@ -36,7 +36,7 @@ async fn end(it: &TestStore, number: usize, gid: &str, bytes: usize) {
             it.store.prepare(item.clone()).await.unwrap();
             it.store.prepare(item.clone()).await.unwrap();
             let gid = &item.spec.gid;
-            let reply = it.store.abort(gid, &it.token(), Some("why"), Durability::Memory).await;
+            let reply = it.store.abort(abort(gid, it.token(), Some("why"), false)).await;
             assert_eq!(reply.unwrap(), Aborted::Done);
         }
         2 => {

@@ -8,7 +8,7 @@ use tandem::{
     store::{Durability, Prepared, Recorded, Store, Submitted, TakeReply},
 };
 
-use crate::support::samples::{LEASE, next_record, prepare, spec, submit};
+use crate::support::samples::{LEASE, abort, next_record, prepare, spec, submit};
 
 use super::TestStore;
 
@@ -73,7 +73,7 @@ async fn a_prepared_message_is_promoted_with_what_its_submit_says() {
     let message = spec(&it.name, Mode::Message, 1);
     let gid = message.gid.clone();
     let reply = it.store.prepare(prepare(message.clone(), it.token())).await.unwrap();
-    assert_eq!(reply, Prepared::Stored);
+    assert_eq!(reply, Prepared::Stored { is_new: true });
     let mut item = submit(message, it.token(), true);
     item.override_options = Some(r#"{"retry_interval":7}"#.to_owned());
     let Submitted::Held(taken) = it.store.submit(item.clone()).await.unwrap() else {
@@ -83,7 +83,7 @@ async fn a_prepared_message_is_promoted_with_what_its_submit_says() {
     assert_eq!(taken.global.spec.options.retry_interval, Some(Duration::from_secs(7)));
     let again = it.store.submit(item).await.unwrap();
     assert_eq!(again, Submitted::Held(taken), "a repeat");
-    let reply = it.store.abort(&gid, &it.token(), None, Durability::Memory).await.unwrap();
+    let reply = it.store.abort(abort(&gid, it.token(), None, false)).await.unwrap();
     assert_eq!(reply, tandem::store::Aborted::Conflict(Mode::Message, Status::Submitted));
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tandem::{
-    model::{Global, Spec, State, Status, Timestamp, Token},
+    model::{Global, Mode, Progress, Row, Share, Spec, State, Status, Timestamp, Token},
     store::Taken,
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub(crate) holder: Option<Token>,
     /// Whether it was reset while it was held.
     pub(crate) wake: bool,
+    /// What a workflow resulted in.
+    pub(crate) result: Option<String>,
     /// Every status that it had, in order.
     pub(crate) history: Vec<Status>,
 }
@@ -41,6 +43,7 @@ impl Entry {
             request: Some(request.clone()),
             holder: None,
             wake: false,
+            result: None,
         }
     }
 
@@ -56,9 +59,26 @@ impl Entry {
         let global = Global {
             spec: Arc::clone(&self.spec),
             created_at: self.created_at,
-            state: self.state.clone(),
+            state: State { rows: self.rows(), ..self.state.clone() },
         };
         Box::new(Taken { global, n: self.n })
+    }
+
+    /// Its rows, also of what was registered after the state was written.
+    fn rows(&self) -> Vec<Row> {
+        let mut rows = self.state.rows.clone();
+        match self.spec.mode {
+            Mode::Saga | Mode::Message => {}
+            Mode::Tcc | Mode::Xa => rows.resize(self.spec.row_count(), Row::default()),
+            Mode::Workflow => {
+                let progress = self.spec.registered.iter().map(|branch| match branch.share {
+                    Share::Workflow { progress, .. } => progress,
+                    Share::Tcc { .. } | Share::Xa { .. } => Progress::NotStarted,
+                });
+                rows = progress.map(|progress| Row { progress, finished_at: None }).collect();
+            }
+        }
+        rows
     }
 
     pub(crate) fn write(&mut self, state: State, n: u64, now: Timestamp) {

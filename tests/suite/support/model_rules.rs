@@ -6,12 +6,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tandem::{
     model::{Gid, Mode, Spec, State, Status, Timestamp, Token},
     store::{
-        Aborted, Changed, Claimed, ClaimedDue, Prepare, Prepared, Record, Recorded, Stored, Submit,
+        Changed, Claimed, ClaimedDue, Prepare, Prepared, Record, Recorded, Stored, Submit,
         Submitted, TakeReply,
     },
 };
 
-use super::model_entry::{Entry, FORCE_STOP_REASON};
+use super::model_entry::Entry;
 
 /// All that is stored.
 #[derive(Debug, Default)]
@@ -40,17 +40,20 @@ impl Tables {
                 let entry = Entry::new(Arc::clone(&item.spec), state, &item.token, now);
                 self.due.insert(item.spec.gid.clone(), now.plus(item.timeout));
                 self.entries.insert(item.spec.gid.clone(), entry);
-                Prepared::Stored
+                Prepared::Stored { is_new: true }
             }
-            Some(entry) if entry.is_request(&item.token) => Prepared::Stored,
-            Some(entry) if entry.state.status == Status::Prepared => Prepared::Stored,
+            Some(entry) if entry.is_request(&item.token) => Prepared::Stored { is_new: true },
+            Some(entry) if entry.state.status == Status::Prepared => {
+                Prepared::Stored { is_new: false }
+            }
             Some(entry) => Prepared::Conflict(entry.state.status),
         }
     }
 
     pub(crate) fn submit(&mut self, item: &Submit, now: Timestamp) -> Submitted {
         let Some(entry) = self.entries.get_mut(&item.spec.gid) else {
-            return self.create(item, now);
+            let is_begun_so = matches!(item.spec.mode, Mode::Saga | Mode::Message);
+            return if is_begun_so { self.create(item, now) } else { Submitted::NotFound };
         };
         if entry.is_request(&item.token) {
             return own_repeat(entry, &item.token);
@@ -133,55 +136,6 @@ impl Tables {
         reply
     }
 
-    pub(crate) fn abort(
-        &mut self,
-        gid: &Gid,
-        token: &Token,
-        reason: Option<&str>,
-        now: Timestamp,
-    ) -> Aborted {
-        let Some(entry) = self.entries.get_mut(gid) else {
-            return Aborted::NotFound;
-        };
-        if entry.is_request(token) {
-            return Aborted::Done;
-        }
-        if entry.spec.mode != Mode::Message || entry.state.status != Status::Prepared {
-            return Aborted::Conflict(entry.spec.mode, entry.state.status);
-        }
-        let reason = reason.map(str::to_owned);
-        self.end_as_failed(gid, token, reason, now);
-        Aborted::Done
-    }
-
-    pub(crate) fn force_stop(&mut self, gid: &Gid, token: &Token, now: Timestamp) -> Changed {
-        let Some(entry) = self.entries.get(gid) else {
-            return Changed::NotFound;
-        };
-        if entry.is_request(token) {
-            return Changed::Done;
-        }
-        if entry.state.status.is_final() {
-            return Changed::Ended(entry.state.status);
-        }
-        let reason = entry.state.reason.clone().or_else(|| Some(FORCE_STOP_REASON.to_owned()));
-        self.end_as_failed(gid, token, reason, now);
-        Changed::Done
-    }
-
-    fn end_as_failed(&mut self, gid: &Gid, token: &Token, reason: Option<String>, now: Timestamp) {
-        if let Some(entry) = self.entries.get_mut(gid) {
-            let mut state = entry.state.clone();
-            state.status = Status::Failed;
-            state.reason = reason.or(state.reason);
-            entry.write(state, entry.n + 1, now);
-            entry.request = Some(token.clone());
-            entry.holder = Some(token.clone());
-            entry.wake = false;
-        }
-        self.due.remove(gid);
-    }
-
     pub(crate) fn reset(&mut self, gid: &Gid, now: Timestamp) -> Changed {
         let Some(entry) = self.entries.get_mut(gid) else {
             return Changed::NotFound;
@@ -227,6 +181,7 @@ impl Tables {
             updated_at: entry.updated_at,
             due_at: self.due.get(gid).copied(),
             is_held: entry.holder.is_some() && !entry.state.status.is_final(),
+            result: entry.result.clone(),
         })
     }
 
@@ -319,6 +274,10 @@ impl Tables {
         state.not_before = entry.state.not_before;
         let leaves_prepared =
             entry.state.status == Status::Prepared && state.status != Status::Prepared;
+        let n_registered = entry.spec.registered.len();
+        if leaves_prepared && record.registered.is_some_and(|known| known != n_registered) {
+            return Recorded::Reread(entry.taken());
+        }
         if record.promoted && leaves_prepared {
             entry.request = None;
             if !entry.spec.delay.is_zero() {
@@ -343,7 +302,7 @@ impl Tables {
 
     /// For whoever writes the holder: the score is another one than before, so that no claim's
     /// second step that is still under way finds its own.
-    fn put_due_with_holder(&mut self, gid: &Gid, due: Timestamp) {
+    pub(crate) fn put_due_with_holder(&mut self, gid: &Gid, due: Timestamp) {
         let due =
             if self.due.get(gid) == Some(&due) { Timestamp::from_us(due.as_us() + 1) } else { due };
         self.due.insert(gid.clone(), due);

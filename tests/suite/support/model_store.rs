@@ -10,8 +10,9 @@ use std::{
 use tandem::{
     model::{Gid, Timestamp, Token},
     store::{
-        Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
-        StoreError, Stored, Submit, Submitted, TakeReply,
+        Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Prepare, Prepared, Record,
+        Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit, Submitted, TakeReply,
+        WorkflowEnded,
     },
 };
 
@@ -78,14 +79,16 @@ impl Store for ModelStore {
         self.run(|tables, now| tables.promote(&item, now))
     }
 
-    async fn abort(
-        &self,
-        gid: &Gid,
-        token: &Token,
-        reason: Option<&str>,
-        _durability: Durability,
-    ) -> Result<Aborted, StoreError> {
-        self.run(|tables, now| tables.abort(gid, token, reason, now))
+    async fn abort(&self, item: Abort) -> Result<Aborted, StoreError> {
+        self.run(|tables, now| tables.abort(&item, now))
+    }
+
+    async fn register(&self, item: Register) -> Result<RegisterReply, StoreError> {
+        self.run(|tables, _| tables.register(&item))
+    }
+
+    async fn end_workflow(&self, item: EndWorkflow) -> Result<WorkflowEnded, StoreError> {
+        self.run(|tables, now| tables.end_workflow(&item, now))
     }
 
     async fn force_stop(

@@ -4,20 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tandem::{
-    model::{Gid, Mode, Options, Orders, Progress, Protocol, Spec, State, Status, StepUrls, Token},
-    store::{Durability, Prepare, Record, Submit, Taken},
+    model::{
+        Gid, Mode, Options, Orders, Progress, Protocol, Registered, Resume, Share, Spec, State,
+        Status, StepUrls, Token,
+    },
+    store::{Abort, Durability, EndWorkflow, Prepare, Record, Register, Submit, Taken},
     wire::read_request,
 };
 
 /// A lease that no test waits for.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
-/// A transaction of `steps` steps that says nothing more.
+/// A transaction of `steps` steps, where its mode has any, that says nothing more.
 pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
     let undo = |step| match mode {
         Mode::Saga => format!("http://busi/undo/{step}"),
-        Mode::Message => String::new(),
+        Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => String::new(),
     };
+    let steps = if matches!(mode, Mode::Saga | Mode::Message) { steps } else { 0 };
     Spec {
         gid: Gid::new(gid).unwrap(),
         mode,
@@ -30,14 +34,16 @@ pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
             .collect(),
         payloads: vec![Bytes::from_static(b"{}"); steps],
         query_prepared: match mode {
-            Mode::Saga => String::new(),
-            Mode::Message => "http://busi/query".to_owned(),
+            Mode::Saga | Mode::Tcc | Mode::Xa => String::new(),
+            Mode::Message | Mode::Workflow => "http://busi/query".to_owned(),
         },
         options: Options::default(),
         custom_data: String::new(),
         concurrent: false,
         orders: Orders::default(),
         delay: Duration::ZERO,
+        resume: Resume::default(),
+        registered: Vec::new(),
     }
 }
 
@@ -74,6 +80,57 @@ pub(crate) fn submit(spec: Spec, token: Token, held: bool) -> Submit {
     }
 }
 
+/// A branch of a transaction of `mode`, called `branch_id`, with `data`.
+pub(crate) fn branch(mode: Mode, branch_id: &str, data: &'static [u8]) -> Registered {
+    let url = |word: &str| format!("http://busi/{word}/{branch_id}");
+    let share = match mode {
+        Mode::Xa => Share::Xa { url: url("xa") },
+        Mode::Workflow => {
+            Share::Workflow { op: "action".to_owned(), progress: Progress::Succeeded }
+        }
+        Mode::Tcc | Mode::Saga | Mode::Message => {
+            Share::Tcc { confirm: url("confirm"), cancel: url("cancel") }
+        }
+    };
+    Registered { branch_id: branch_id.to_owned(), share, data: Bytes::from_static(data) }
+}
+
+/// The request that adds `branch` to the transaction `gid` of `mode`.
+pub(crate) fn register(gid: &Gid, mode: Mode, branch: Registered) -> Register {
+    let durability = Durability::Memory;
+    Register { gid: gid.clone(), mode, branch, branches_max: 8, durability }
+}
+
+/// The request that aborts `gid`; if `held`, by a node that undoes it at once.
+pub(crate) fn abort(gid: &Gid, token: Token, reason: Option<&str>, held: bool) -> Abort {
+    Abort {
+        gid: gid.clone(),
+        token,
+        reason: reason.map(str::to_owned),
+        held,
+        lease: LEASE,
+        durability: Durability::Memory,
+    }
+}
+
+/// The request that ends the workflow `gid`.
+pub(crate) fn end_workflow(gid: &Gid, token: Token, status: Status) -> EndWorkflow {
+    let is_failed = status == Status::Failed;
+    EndWorkflow {
+        gid: gid.clone(),
+        token,
+        status,
+        reason: is_failed.then(|| "refused".to_owned()),
+        result: (!is_failed).then(|| "its result".to_owned()),
+        durability: Durability::Memory,
+    }
+}
+
+/// What a holder says of how many branches it knows.
+pub(crate) fn known_branches(spec: &Spec) -> Option<usize> {
+    matches!(spec.mode, Mode::Tcc | Mode::Xa).then_some(spec.registered.len())
+}
+
 /// The next record of whoever took `taken` by `token`.
 pub(crate) fn next_record(taken: &Taken, token: &Token, status: Status) -> Record {
     let global = &taken.global;
@@ -84,6 +141,7 @@ pub(crate) fn next_record(taken: &Taken, token: &Token, status: Status) -> Recor
         state: State { status, ..global.state.clone() },
         created_at: global.created_at,
         promoted: false,
+        registered: known_branches(&global.spec),
         durability: Durability::Memory,
     }
 }
@@ -97,7 +155,9 @@ pub(crate) fn body(spec: &Spec) -> Bytes {
             Mode::Saga => {
                 serde_json::json!({"action": urls.action, "compensate": urls.compensate})
             }
-            Mode::Message => serde_json::json!({"action": urls.action}),
+            Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => {
+                serde_json::json!({"action": urls.action})
+            }
         })
         .collect();
     let payloads: Vec<_> = spec.payloads.iter().map(|p| String::from_utf8_lossy(p)).collect();
