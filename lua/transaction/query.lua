@@ -26,6 +26,8 @@ local function query(k, a)
     return 'missing'
   end
   local score = call('ZSCORE', due, gid)
+  -- What is absent is false: a reply ends at its first nil.
+  found[7] = found[7] or false
   found[8] = score and integer(score)
   found[9] = found[7] and call('HGET', hash, 'e')
   return found

@@ -12,11 +12,19 @@ use super::{
 pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item, &'static str) {
     use ScriptName as S;
     match script {
-        S::Prepare => (t.prepare("r1").into(), "ok"),
+        S::Prepare => (t.prepare("r1").into(), "created"),
         S::Submit => (t.submit("r1").into(), "created"),
         S::Promote => {
             rig.seed(t, "PM1;p1", "");
             (t.submit("r1").by_promote().into(), "not_held")
+        }
+        S::Register => {
+            rig.seed(t, "PX1;p1", "w1");
+            (t.register("b1", "x0:"), "done")
+        }
+        S::EndWorkflow => {
+            rig.seed(t, "PW1;p1", "w1");
+            (t.end_workflow("r1", "C"), "ended")
         }
         S::Abort => {
             rig.seed(t, "PM1;p1", "w1");
@@ -126,7 +134,7 @@ fn a_transaction_of_another_type_harms_no_other() {
 #[test]
 fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
     for script in ScriptName::ALL {
-        if script != ScriptName::Record {
+        if !matches!(script, ScriptName::Record | ScriptName::Register) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.due_set()));
         }
     }
@@ -134,7 +142,8 @@ fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
 
 #[test]
 fn a_list_of_another_type_harms_no_other_and_leaves_no_half() {
-    for script in [ScriptName::Abort, ScriptName::ForceStop, ScriptName::Finish] {
+    use ScriptName as S;
+    for script in [S::Abort, S::EndWorkflow, S::ForceStop, S::Finish] {
         check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.ended_list()));
     }
     let (mut rig, t) = (Rig::new(), Transaction::new());

@@ -134,6 +134,8 @@ pub(crate) struct ByHolder<'a> {
     pub(crate) rest: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) promoted: bool,
+    /// How many registered branches it knows of.
+    pub(crate) registered: Option<usize>,
     /// Of a rest.
     pub(crate) due_at: u64,
     /// Of a finish: the large body's key is given.
@@ -145,9 +147,16 @@ impl From<ByHolder<'_>> for Item {
         let of = it.of;
         let promoted = if it.promoted { "1" } else { "0" };
         let n = it.n.to_string();
-        let item = Self::new(it.script)
-            .keys([of.hash()])
-            .args([it.token, &n, it.status, it.rest, it.reason, promoted]);
+        let registered = it.registered.map(|count| count.to_string()).unwrap_or_default();
+        let item = Self::new(it.script).keys([of.hash()]).args([
+            it.token,
+            &n,
+            it.status,
+            it.rest,
+            it.reason,
+            promoted,
+            &registered,
+        ]);
         if it.script == ScriptName::Rest {
             item.keys([of.due_set()]).args([of.gid.clone(), it.due_at.to_string()])
         } else if it.script == ScriptName::Finish {

@@ -21,7 +21,8 @@ fn new_work_is_refused_and_work_in_hand_goes_on() {
         limit(&mut rig, "1");
         let called = rig.try_all(&[item]);
         limit(&mut rig, "0");
-        if matches!(script, ScriptName::Prepare | ScriptName::Submit) {
+        use ScriptName as S;
+        if matches!(script, S::Prepare | S::Submit | S::Register) {
             let error = called.unwrap_err();
             assert_eq!(error.code(), Some("OOM"), "{script:?}: {error}");
             assert_eq!(rig.snapshot(&t), stored, "{script:?}");

@@ -4,6 +4,7 @@
 mod batches;
 mod calls;
 mod claims;
+mod end_workflow;
 mod endings;
 mod lint;
 mod memory;
@@ -11,8 +12,10 @@ mod prepare;
 mod promote;
 mod queries;
 mod records;
+mod registered;
 mod resets;
 mod rig;
 mod stops;
 mod submit;
 mod transaction;
+mod undone;

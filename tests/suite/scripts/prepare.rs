@@ -10,7 +10,7 @@ use super::{
 fn a_new_gid_is_prepared_and_due_after_its_timeout() {
     let (mut rig, t) = (Rig::new(), Transaction::new());
     let (now, reply) = rig.one_at(t.prepare("r1"));
-    assert_eq!(reply, ["ok"]);
+    assert_eq!(reply, ["created"]);
     assert_eq!(rig.state(&t), format!("PM1;r1;{REST}"));
     assert_eq!((rig.written_at(&t), rig.not_before(&t)), (now, None));
     assert_eq!(rig.token(&t), "");
@@ -22,12 +22,12 @@ fn a_new_gid_is_prepared_and_due_after_its_timeout() {
 }
 
 #[test]
-fn a_repeat_is_ok_and_writes_nothing() {
+fn a_repeat_is_told_so_and_writes_nothing() {
     let (mut rig, t) = (Rig::new(), Transaction::new());
     rig.one(t.prepare("r1"));
     let stored = rig.snapshot(&t);
-    assert_eq!(rig.one(t.prepare("r1")), ["ok"]);
-    assert_eq!(rig.one(t.prepare("r2")), ["ok"], "of another request, too");
+    assert_eq!(rig.one(t.prepare("r1")), ["created"], "by this very request");
+    assert_eq!(rig.one(t.prepare("r2")), ["ok"], "by another one");
     assert_eq!(rig.snapshot(&t), stored);
 }
 
@@ -56,12 +56,12 @@ fn a_staged_body_becomes_the_transactions_own_and_stays() {
     let (mut rig, t) = (Rig::new(), Transaction::new());
     rig.stage(&t, "r1");
     let call = Prepare { is_large: true, delay_us: 1, ..t.prepare("r1") };
-    assert_eq!(rig.one(call), ["ok"]);
+    assert_eq!(rig.one(call), ["created"]);
     assert_eq!(rig.state(&t), format!("Pm1;r1;{REST}"));
     assert_eq!(rig.ask::<String>("GET", &[&t.body()]), "a large body");
     assert_eq!((rig.ttl_ms(&t.body()), rig.ttl_ms(&t.staged("r1"))), (-1, -2));
     assert_eq!((rig.field(&t, "b"), rig.field(&t, "d").as_deref()), (None, Some("1")));
-    assert_eq!(rig.one(call), ["ok"], "a repeat, when nothing is staged any more");
+    assert_eq!(rig.one(call), ["created"], "a repeat, when nothing is staged any more");
 }
 
 #[test]

@@ -112,6 +112,15 @@ impl Rig {
         due
     }
 
+    /// Stores its registered branches as `register` left them.
+    pub(crate) fn seed_branches(&mut self, of: &Transaction, count: usize) {
+        for number in 0..count {
+            let (name, content) = (format!("#b{number}"), format!("{number};x0:"));
+            let n_branches = (number + 1).to_string();
+            self.ask::<()>("HSET", &[&of.hash(), &name, &content, "k", &n_branches]);
+        }
+    }
+
     /// Sets the body that `request` staged, for a minute.
     pub(crate) fn stage(&mut self, of: &Transaction, request: &str) {
         self.ask::<()>("SET", &[&of.staged(request), "a large body", "EX", "60"]);
@@ -188,7 +197,7 @@ impl Rig {
 /// Whether the script's first argument is the retention.
 fn ends_something(script: ScriptName) -> bool {
     use ScriptName as S;
-    matches!(script, S::Submit | S::Abort | S::ForceStop | S::Finish)
+    matches!(script, S::Submit | S::Abort | S::EndWorkflow | S::ForceStop | S::Finish)
 }
 
 impl Replies {

@@ -86,7 +86,31 @@ impl Transaction {
     }
 
     pub(crate) fn abort(&self, request: &str, reason: &str) -> Item {
-        self.stop(ScriptName::Abort, request, reason)
+        self.stop(ScriptName::Abort, request, reason).args([""])
+    }
+
+    /// As [`Transaction::abort`]; `request` is to hold what is undone.
+    pub(crate) fn abort_held(&self, request: &str, reason: &str) -> Item {
+        self.stop(ScriptName::Abort, request, reason).args([LEASE_US.to_string()])
+    }
+
+    /// Adds a branch to an xa, of which there may be three.
+    pub(crate) fn register(&self, branch_id: &str, content: &str) -> Item {
+        self.register_in("X", branch_id, content)
+    }
+
+    /// As [`Transaction::register`], of another mode.
+    pub(crate) fn register_in(&self, mode: &str, branch_id: &str, content: &str) -> Item {
+        let name = format!("#{branch_id}");
+        Item::new(ScriptName::Register).keys([self.hash()]).args([mode, &name, content, "3"])
+    }
+
+    pub(crate) fn end_workflow(&self, request: &str, status: &str) -> Item {
+        let reason = if status == "F" { "refused" } else { "" };
+        let result = if status == "C" { "its result" } else { "" };
+        Item::new(ScriptName::EndWorkflow)
+            .keys([self.hash(), self.body(), self.due_set(), self.ended_list()])
+            .args([&self.gid, request, status, reason, result])
     }
 
     pub(crate) fn force_stop(&self, request: &str, reason: &str) -> Item {
@@ -156,6 +180,7 @@ impl Transaction {
             rest: REST,
             reason: "",
             promoted: false,
+            registered: None,
             due_at: 0,
             with_body: false,
         }

@@ -146,6 +146,8 @@ impl Books {
                     self.undone.push(call.branch_id.clone());
                 }
             }
+            // Of types that no client begins here: the call rules tell of them.
+            Op::Confirm | Op::Cancel | Op::Commit | Op::Rollback | Op::Resume | Op::Recorded => {}
         }
         Outcome::Success
     }

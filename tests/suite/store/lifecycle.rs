@@ -5,7 +5,7 @@ use std::time::Duration;
 use tandem::{
     clock::Clock,
     model::{Mode, Progress, Status},
-    store::{Durability, Prepared, Recorded, Store, Submitted, TakeReply},
+    store::{Prepared, Recorded, Store, Submitted, TakeReply},
 };
 
 use crate::support::samples::{LEASE, abort, next_record, prepare, spec, submit};

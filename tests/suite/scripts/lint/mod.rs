@@ -17,8 +17,18 @@ use syntax::functions;
 use tandem::store::scripts::ScriptName;
 
 /// The order in which the libraries are put together: each uses those before it.
-const LIBRARIES: [&str; 9] =
-    ["batch", "state", "whole", "body", "due", "ending", "promotion", "record", "stopping"];
+const LIBRARIES: [&str; 10] = [
+    "batch",
+    "state",
+    "registered",
+    "whole",
+    "body",
+    "due",
+    "ending",
+    "promotion",
+    "record",
+    "stopping",
+];
 
 /// The `.lua` files of a folder of `lua/`, by their names without the ending.
 fn files(folder: &str) -> BTreeMap<String, String> {
@@ -193,6 +203,7 @@ end
         ("'ZADD', due", "'ZADD', 'due:' .. at", "a key is made up"),
         ("put(other", "put('due'", "a key is made up"),
         ("'ZADD'", "'TIME'", "TIME is no command"),
+        ("'ZADD'", "'HGETALL'", "HGETALL is no command"),
         ("  call('ZADD', due", "  local key = KEYS[1]\n  call('ZADD', key", "a library uses KEYS"),
         ("local function", "function", "a function that is not local"),
     ];

@@ -9,11 +9,13 @@ use super::{
 
 /// What a script says in its first line. A full Redis runs what is flagged `allow-oom`, so that work
 /// in hand can end, and refuses what stores new work.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 17] = [
     ("prepare", ""),
     ("submit", ""),
     ("promote", "allow-oom"),
+    ("register", ""),
     ("abort", "allow-oom"),
+    ("end_workflow", "allow-oom"),
     ("force_stop", "allow-oom"),
     ("reset", "allow-oom"),
     ("reset_later", "allow-oom"),
@@ -47,6 +49,10 @@ const COMMANDS: [(&str, usize); 15] = [
     ("ZSCORE", 1),
 ];
 
+/// The one library that asks for a whole hash: that of a transaction has as many fields as branches
+/// were registered, which the script that adds them bounds.
+const REGISTERED: &str = "registered";
+
 /// The one library that reads the time and names Redis.
 pub(super) const BATCH: &str = "batch";
 
@@ -72,7 +78,7 @@ pub(super) fn check_library(name: &str, source: &str, known: &mut Signatures) ->
     faults.extend(uses(&tokens, "KEYS").map(|line| format!("line {line}: a library uses KEYS")));
     for function in functions(&tokens) {
         let mut keys = BTreeSet::new();
-        let (asked, found) = keys_asked(function.body, known);
+        let (asked, found) = keys_asked(function.body, known, name == REGISTERED);
         faults.extend(found);
         for (word, line) in asked {
             let rebound = locals(function.body).iter().any(|local| local.name == word);
@@ -105,7 +111,7 @@ pub(super) fn check_script(name: &str, source: &str, known: &Signatures) -> Vec<
     for other in others.iter().filter(|other| keys.contains(other.name)) {
         faults.push(format!("{} is a key in one place and not in another", other.name));
     }
-    let (asked, found) = keys_asked(&tokens, known);
+    let (asked, found) = keys_asked(&tokens, known, false);
     faults.extend(found);
     for (word, line) in asked.iter().filter(|(word, _)| !keys.contains(word.as_str())) {
         faults.push(format!("line {line}: {word} is a key, but not one of KEYS"));
@@ -133,11 +139,16 @@ fn is_time(call: &Call<'_>) -> bool {
 }
 
 /// The names that stand where a key has to stand, each with its line; and what is wrong otherwise.
-fn keys_asked(tokens: &[Token], known: &Signatures) -> (Vec<(String, usize)>, Vec<String>) {
+/// `may_ask_all`: HGETALL is a command, too.
+fn keys_asked(
+    tokens: &[Token],
+    known: &Signatures,
+    may_ask_all: bool,
+) -> (Vec<(String, usize)>, Vec<String>) {
     let (mut asked, mut faults) = (Vec::new(), Vec::new());
     for call in calls(tokens) {
         let places: BTreeSet<usize> = if call.name == "call" {
-            match check_command(&call) {
+            match check_command(&call, may_ask_all) {
                 Ok(n_keys) => (1..=n_keys).collect(),
                 Err(fault) => {
                     faults.push(format!("line {}: {fault}", call.line));
@@ -160,8 +171,11 @@ fn keys_asked(tokens: &[Token], known: &Signatures) -> (Vec<(String, usize)>, Ve
 }
 
 /// How many keys the command of a `call(…)` has.
-fn check_command(call: &Call<'_>) -> Result<usize, String> {
+fn check_command(call: &Call<'_>, may_ask_all: bool) -> Result<usize, String> {
     let Some([command]) = call.args.first() else { return Err("a command is made up".to_owned()) };
+    if may_ask_all && command.kind == Kind::Text && command.text == "HGETALL" {
+        return Ok(1);
+    }
     let known = COMMANDS.iter().find(|(name, _)| *name == command.text);
     let Some((name, n_keys)) = known.filter(|_| command.kind == Kind::Text) else {
         return Err(format!("{} is no command for scripts", command.text));
