@@ -1,7 +1,7 @@
 -- What a holder's three writes do alike. Their items begin with the same arguments, from ARGV[a]
--- on: token, number, status letter, rest of the packed state, reason ('' for none), '1' if it leaves
--- prepared by a back-check, and the number of registered branches that the holder knows of (''
--- where it need not know them).
+-- on: token, number, status letter, rest of the packed state, reason ('' for none), '1' if it
+-- leaves prepared by a back-check, and the number of registered branches that the holder knows of
+-- ('' where it need not know them).
 
 -- Whether the record may be written over the packed state: the reply where it may not, or nil, then
 -- what is kept of the stored state, and its status.

@@ -107,7 +107,8 @@ local function submit(k, a)
     return promote_prepared(hash, due, gid, request, lease_us, delay, override)
   end
   local is_open_or_done = status == 'S' or status == 'C'
-  if last_request == '' and is_open_or_done and string.upper(stored_mode) == mode then
+  local is_message = mode == 'M' and string.upper(stored_mode) == mode
+  if last_request == '' and is_open_or_done and is_message then
     -- A back-check promoted it: this is the client's first submit, and must not be told of a
     -- conflict.
     call('HSET', hash, 's', with_request(packed, request))

@@ -47,15 +47,14 @@ impl Page {
         } else {
             call.entry.to_string()
         };
-        let entry = self.paint(
-            match call.op {
-                _ if call.entry.is_refusal() => RED,
-                _ if call.is_unanswered => YELLOW,
-                _ if call.op == Op::Compensate => YELLOW,
-                _ => GREEN,
-            },
-            &format!("{entry:<23}"),
-        );
+        let colour = if call.entry.is_refusal() {
+            RED
+        } else if call.is_unanswered || call.op == Op::Compensate {
+            YELLOW
+        } else {
+            GREEN
+        };
+        let entry = self.paint(colour, &format!("{entry:<23}"));
         let (branch_id, op) = (&call.branch_id, call.op.as_str());
         let movement = call.movement.to_string();
         print(&format!(
