@@ -35,6 +35,9 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries to reach Redis at the start.
 const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// The exit code of a process that was told twice to stop, as that of one that SIGINT ends.
+const STOPPED_AT_ONCE: i32 = 130;
+
 /// Answers that are on their way when work is done get this long to be sent.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -173,11 +176,17 @@ fn stop_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let mut recv = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        recv().await;
         told.cancel();
+        recv().await;
+        tracing::warn!("told to stop a second time: stopped at once");
+        std::process::exit(STOPPED_AT_ONCE);
     });
     Ok(stop)
 }

@@ -111,7 +111,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 
     fn ended_by_request(&self, gid: &Gid, mode: Mode) {
-        tracing::info!(%gid, "ended as failed by request");
+        tracing::info!(gid = %gid.printable(), "ended as failed by request");
         self.metrics.finished(mode, Status::Failed, Duration::ZERO);
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn claim_due(
             None => {
                 store.shared.metrics.unreadable.increment(1);
                 let gid = String::from_utf8_lossy(&gid);
-                tracing::error!(shard, %gid, "a due entry is no gid");
+                tracing::error!(shard, gid = %gid.escape_debug(), "a due entry is no gid");
             }
         }
     }
