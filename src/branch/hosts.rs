@@ -120,7 +120,11 @@ impl Hosts {
     /// Closes the connections that are idle for too long, and says whether any is left.
     fn sweep_connections(&self) -> bool {
         let hosts: Vec<_> = self.lock().by_name.values().map(Arc::clone).collect();
-        hosts.iter().fold(false, |is_any_left, host| host.idle.sweep() || is_any_left)
+        let mut is_any_left = false;
+        for host in hosts {
+            is_any_left |= host.idle.sweep();
+        }
+        is_any_left
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -133,7 +137,8 @@ async fn sweep(hosts: Weak<Hosts>) {
     loop {
         sleep(SWEEP_EVERY).await;
         let Some(hosts) = hosts.upgrade() else { return };
-        // Told before looking: who keeps a connection after the look finds that nobody sweeps.
+        // Told before looking: who keeps a connection after the look finds that nobody sweeps (the
+        // lock that both take orders the two).
         hosts.is_swept.store(false, Ordering::Relaxed);
         if !hosts.sweep_connections() || hosts.is_swept.swap(true, Ordering::Relaxed) {
             return;
