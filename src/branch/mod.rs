@@ -1,8 +1,10 @@
 //! Out: calls participants and reads their answers. Knows no transaction beyond the call in hand.
 
+mod connection;
 mod credentials;
 mod hosts;
 mod http;
+mod idle;
 mod outcome;
 mod redirect;
 mod request;

@@ -1,6 +1,7 @@
 //! Calls over real sockets: what reaches a participant, and what its answer, or its silence, means.
 
 mod answers;
+mod connections;
 mod hosts;
 mod participant;
 mod redirects;
