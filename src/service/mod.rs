@@ -2,12 +2,14 @@
 //! to an answer in the protocol's kinds.
 //!
 //! - `submit`, `prepare`, `admin`: one use case or a family of them a file
+//! - `listing`: all transactions, page by page
 //! - `reading`: from a body to a checked spec
 //! - `waiting`: an answer that is given only when a round is over
 //! - `trouble`: what the client is told of an error of the store
 
 mod admin;
 mod error;
+mod listing;
 mod new_gid;
 mod prepare;
 mod reading;
