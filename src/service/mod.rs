@@ -55,6 +55,8 @@ pub struct Service<S, C, K> {
     metrics: Arc<Metrics>,
     settings: ServiceSettings,
     queue: Semaphore,
+    /// Pages of the listing that may be under way.
+    pages: Semaphore,
 }
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
@@ -68,7 +70,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         settings: ServiceSettings,
     ) -> Self {
         let queue = Semaphore::new(settings.queue_max.min(Semaphore::MAX_PERMITS));
-        Self { worker, store, caller, clock, metrics, settings, queue }
+        let pages = Semaphore::new(listing::PAGES_AT_ONCE);
+        Self { worker, store, caller, clock, metrics, settings, queue, pages }
     }
 
     /// A gid that nobody had before.

@@ -20,7 +20,7 @@ const LARGE_BYTES_MAX: u64 = 8 << 20;
 /// One that is asked for.
 struct Chosen {
     gid: Gid,
-    after: Option<Spot>,
+    after: Spot,
     is_large: bool,
 }
 
@@ -29,9 +29,9 @@ impl Pager<'_> {
     /// looked at, answers the place after the last one that was.
     pub(super) async fn choose(
         &mut self,
-        found: Vec<(Gid, Option<Spot>)>,
+        found: Vec<(Gid, Spot)>,
         is_due: bool,
-    ) -> Result<Option<Option<Spot>>, StoreError> {
+    ) -> Result<Option<Spot>, StoreError> {
         let mut chosen = self.looked_at(found, is_due).await?;
         let n_free = self.limit - self.page.transactions.len();
         let mut is_full = false;
@@ -62,7 +62,7 @@ impl Pager<'_> {
     /// Those of `found` that are asked for, as far as a look at their states tells.
     async fn looked_at(
         &self,
-        found: Vec<(Gid, Option<Spot>)>,
+        found: Vec<(Gid, Spot)>,
         is_due: bool,
     ) -> Result<Vec<Chosen>, StoreError> {
         let looks = found.iter().map(|(gid, _)| {

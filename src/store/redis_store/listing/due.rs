@@ -99,7 +99,7 @@ impl Scanned {
                 let listed = Some(Partly { end: self.end, last: gid.clone() });
                 DueSpot { listed, ..self.from.clone() }
             };
-            step.found.push((gid, Some(Spot::Due(next))));
+            step.found.push((gid, Spot::Due(next)));
         }
     }
 }

@@ -135,7 +135,7 @@ impl Walk {
             for (number, gid) in gids {
                 let after = EndedSpot { shard: piece.shard, left: Some(number), ..spot };
                 if let Some(gid) = reads::gid(&gid) {
-                    step.found.push((gid, Some(Spot::Ended(after))));
+                    step.found.push((gid, Spot::Ended(after)));
                 }
             }
         }

@@ -38,7 +38,7 @@ const STEP_MAX: usize = 250;
 #[derive(Default)]
 struct Step {
     /// Each with the place after it.
-    found: Vec<(Gid, Option<Spot>)>,
+    found: Vec<(Gid, Spot)>,
     /// Where the next step begins; `None` at the end of this part.
     next: Option<Spot>,
     /// Whether it is good only if all steps were answered by the same Redis process.
@@ -119,15 +119,20 @@ impl<'a> Pager<'a> {
                 Spot::Ended(ended) => self.ended.step(self.store, ended, n_wanted).await?,
             };
             needs_run |= step.needs_run;
-            n_looked_at += step.found.len();
+            let n_found = step.found.len();
+            n_looked_at += n_found;
             let n_before = self.page.transactions.len();
             let rest = self.choose(step.found, is_due).await?;
-            let n_chosen = self.page.transactions.len() - n_before;
-            n_vain = if n_chosen == 0 { n_wanted * 2 } else { 0 };
-            here = match rest {
-                Some(rest) => return Ok((self.page, rest, needs_run)),
-                None => step.next,
-            };
+            if self.page.transactions.len() > n_before {
+                n_vain = 0;
+            } else if n_found > 0 {
+                n_vain = n_wanted * 2;
+            }
+            if let Some(rest) = rest {
+                here = Some(rest);
+                break;
+            }
+            here = step.next;
             // A page of unfinished ones ends rather with a whole step than with a part of one.
             let slack = if is_due { self.limit / 8 } else { 0 };
             let is_full = self.page.transactions.len() + slack >= self.limit;
@@ -144,9 +149,9 @@ impl<'a> Pager<'a> {
     fn in_a_wanted_part(&self, spot: Spot) -> Option<Spot> {
         let wants_final = self.filter.status.map(Status::is_final);
         let is_over = |due: &DueSpot| due.shard >= self.store.keys.shard_count();
-        let spot = match spot {
-            Spot::Due(due) if is_over(&due) || wants_final == Some(true) => self.ended.start(),
-            spot => spot,
+        let spot = match &spot {
+            Spot::Due(due) if is_over(due) || wants_final == Some(true) => self.ended.start(),
+            Spot::Due(_) | Spot::Ended(_) => spot,
         };
         let is_wanted = matches!(spot, Spot::Due(_)) || wants_final != Some(false);
         is_wanted.then_some(spot)
