@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use redis::{Cmd, FromRedisValue, from_redis_value};
+use redis::{Cmd, FromRedisValue, Pipeline, Value, from_redis_value};
 
 use super::super::{
     super::{StoreError, connection::Failure, keys::Key},
@@ -14,6 +14,9 @@ use super::super::{
 /// What errors call the listing, which is no script.
 const NAME: &str = "list";
 
+/// How many commands go out in one piece. Redis works one piece off before it looks at others'.
+const PIECE: usize = 64;
+
 /// The command `name` for `key`; arguments are added behind it.
 pub(super) fn command(name: &str, key: Key<'_>) -> Cmd {
     let mut command = redis::cmd(name);
@@ -21,49 +24,59 @@ pub(super) fn command(name: &str, key: Key<'_>) -> Cmd {
     command
 }
 
-/// What Redis answers to each of `commands`, which go out at the same time.
+/// What Redis answers to each of `commands`, in their order.
 pub(super) async fn ask_all<T: FromRedisValue>(
     store: &RedisStore,
-    commands: impl IntoIterator<Item = Cmd>,
+    commands: Vec<Cmd>,
 ) -> Result<Vec<T>, StoreError> {
     let deadline = store.deadline();
-    try_join_all(commands.into_iter().map(|command| ask(store, command, deadline))).await
+    let mut pieces = Vec::new();
+    let mut commands = commands.into_iter().peekable();
+    while commands.peek().is_some() {
+        let mut piece = Pipeline::with_capacity(PIECE);
+        for command in commands.by_ref().take(PIECE) {
+            piece.add_command(command);
+        }
+        pieces.push(piece);
+    }
+    let answers = try_join_all(pieces.iter().map(|piece| ask(store, piece, deadline))).await?;
+    let answers = answers.into_iter().flatten().map(from_redis_value);
+    answers.collect::<Result<_, _>>().map_err(|error| misread(error.to_string()))
 }
 
-async fn ask<T: FromRedisValue>(
+async fn ask(
     store: &RedisStore,
-    command: Cmd,
+    commands: &Pipeline,
     deadline: Duration,
-) -> Result<T, StoreError> {
-    store.shared.metrics.listing_commands.increment(1);
+) -> Result<Vec<Value>, StoreError> {
+    store.shared.metrics.listing_commands.increment(commands.len() as u64);
     let send = async || {
         let bound = store.left(deadline).min(store.shared.try_timeout);
-        store.calm.send(&command, bound).await
+        store.calm.send(commands, bound).await
     };
     let mut sent = send().await;
     if let Err(Failure::NoAnswer(_)) = sent {
         // A connection that broke while nobody used it says so only now.
         sent = send().await;
     }
-    let answer = sent.map_err(|failure| {
+    sent.map_err(|failure| {
         store.shared.metrics.redis_errors.increment(1);
         failure.into_error(NAME, false)
-    })?;
-    from_redis_value(answer)
-        .map_err(|error| StoreError::Script { script: NAME, message: error.to_string() })
+    })
+}
+
+fn misread(message: String) -> StoreError {
+    StoreError::Script { script: NAME, message }
 }
 
 /// The Redis process that answers at this moment: a number of its own, new at each start.
 pub(super) async fn run(store: &RedisStore) -> Result<u64, StoreError> {
     let mut info = redis::cmd("INFO");
     info.arg("server");
-    let answers: Vec<String> = ask_all(store, [info]).await?;
+    let answers: Vec<String> = ask_all(store, vec![info]).await?;
     let id = answers.iter().flat_map(|info| info.lines()).find_map(|line| {
         let id = line.strip_prefix("run_id:")?.trim().get(..16)?;
         u64::from_str_radix(id, 16).ok()
     });
-    id.ok_or_else(|| {
-        let message = "Redis does not tell its run_id".to_owned();
-        StoreError::Script { script: NAME, message }
-    })
+    id.ok_or_else(|| misread("Redis does not tell its run_id".to_owned()))
 }

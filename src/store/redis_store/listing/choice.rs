@@ -70,7 +70,8 @@ impl Pager<'_> {
             look.arg("c").arg("s");
             look
         });
-        let looks: Vec<(Option<String>, Option<Vec<u8>>)> = ask_all(self.store, looks).await?;
+        let looks: Vec<(Option<String>, Option<Vec<u8>>)> =
+            ask_all(self.store, looks.collect()).await?;
         let mut chosen = Vec::new();
         for ((gid, after), (created_at, packed)) in found.into_iter().zip(looks) {
             // Gone: its retention is over.

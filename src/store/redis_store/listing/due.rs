@@ -35,7 +35,7 @@ pub(super) async fn step(
     let n_shards = store.keys.shard_count();
     let until = (spot.shard + SHARDS_AT_ONCE).min(n_shards);
     let counts = (spot.shard..until).map(|shard| command("ZCARD", store.keys.number(shard).due()));
-    let counts: Vec<usize> = ask_all(store, counts).await?;
+    let counts: Vec<usize> = ask_all(store, counts.collect()).await?;
 
     let (mut starts, mut n_expected, mut then) = (Vec::new(), 0, until);
     for (shard, count) in (spot.shard..until).zip(counts) {
@@ -57,7 +57,7 @@ pub(super) async fn step(
         scan.arg(start.cursor).arg("COUNT").arg(n_asked);
         scan
     });
-    let scans: Vec<(u64, Vec<Vec<u8>>)> = ask_all(store, scans).await?;
+    let scans: Vec<(u64, Vec<Vec<u8>>)> = ask_all(store, scans.collect()).await?;
 
     let mut step = Step::default();
     for (from, (end, pairs)) in starts.into_iter().zip(scans) {

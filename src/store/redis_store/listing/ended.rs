@@ -83,7 +83,7 @@ impl Walk {
             }
             look
         });
-        let counts: Vec<u64> = ask_all(store, looks).await?;
+        let counts: Vec<u64> = ask_all(store, looks.collect()).await?;
         let next = if counts.into_iter().all(|count| count == 0) {
             self.window = (self.window * 2).min(WINDOW_MAX);
             EndedSpot::start_of(first).minute_before()
@@ -105,7 +105,7 @@ impl Walk {
         let n_shards = store.keys.shard_count();
         let key = |name: &str, shard| command(name, store.keys.number(shard).ended(&minute));
         let lengths = (spot.shard..n_shards).map(|shard| key("LLEN", shard));
-        let mut lengths: Vec<u64> = ask_all(store, lengths).await?;
+        let mut lengths: Vec<u64> = ask_all(store, lengths.collect()).await?;
         if let (Some(first), Some(left)) = (lengths.first_mut(), spot.left) {
             *first = left.min(*first);
         }
@@ -128,7 +128,7 @@ impl Walk {
         }
         self.window = if pieces.is_empty() && spot.is_start() { 2 } else { 1 };
         let ranges = pieces.iter().map(|piece| piece.range(key("LRANGE", piece.shard)));
-        let ranges: Vec<Vec<Vec<u8>>> = ask_all(store, ranges).await?;
+        let ranges: Vec<Vec<Vec<u8>>> = ask_all(store, ranges.collect()).await?;
         let mut step = Step { next: next.map(Spot::Ended), ..Step::default() };
         for (piece, gids) in pieces.into_iter().zip(ranges) {
             let gids = (piece.first..).zip(gids).collect::<Vec<_>>().into_iter().rev();
