@@ -10,6 +10,7 @@ mod connection;
 mod gather;
 mod item;
 mod keys;
+mod listing;
 mod redis_store;
 mod remove;
 mod reply;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 
 use crate::model::{Gid, Global, Mode, Spec, State, Status, Timestamp, Token};
 
+pub use listing::{Filter, Listed, Page};
 pub use redis_store::{ConnectError, RedisStore, StoreSettings};
 pub use remove::remove_deployment;
 
@@ -296,6 +298,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is stored for `gid`.
     fn query(&self, gid: &Gid) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
+    /// A page of all transactions that `filter` takes, from `position` (the start if `None`) on:
+    /// at most `limit`, and often fewer, since one page is bounded work.
+    ///
+    /// Whoever goes from page to page until there is no next one meets each transaction that was
+    /// there all the while at least once; one that changes meanwhile perhaps twice.
+    fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Listed, StoreError>> + Send;
 
     /// How many shards there are; they are numbered from 0.
     fn shard_count(&self) -> usize;

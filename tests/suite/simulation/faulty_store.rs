@@ -12,8 +12,8 @@ use tandem::{
     clock::Clock,
     model::{Gid, Timestamp, Token},
     store::{
-        Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
-        StoreError, Stored, Submit, Submitted, TakeReply,
+        Aborted, Changed, ClaimedDue, Durability, Filter, Listed, Prepare, Prepared, Record,
+        Recorded, Store, StoreError, Stored, Submit, Submitted, TakeReply,
     },
 };
 
@@ -171,6 +171,16 @@ impl Store for FaultyStore {
     async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
         let id = gid.clone();
         self.send("query", gid.as_str(), move |s| at_once(s.query(&id))).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed, StoreError> {
+        let (filter, position) = (*filter, position.map(str::to_owned));
+        self.send("list", "", move |s| at_once(s.list(&filter, position.as_deref(), limit))).await
     }
 
     fn shard_count(&self) -> usize {

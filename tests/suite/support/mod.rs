@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub(crate) mod model_entry;
+pub(crate) mod model_listing;
 pub(crate) mod model_rules;
 pub(crate) mod model_store;
 pub(crate) mod participant;

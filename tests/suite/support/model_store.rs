@@ -10,13 +10,14 @@ use std::{
 use tandem::{
     model::{Gid, Timestamp, Token},
     store::{
-        Aborted, Changed, ClaimedDue, Durability, Prepare, Prepared, Record, Recorded, Store,
-        StoreError, Stored, Submit, Submitted, TakeReply,
+        Aborted, Changed, ClaimedDue, Durability, Filter, Listed, Prepare, Prepared, Record,
+        Recorded, Store, StoreError, Stored, Submit, Submitted, TakeReply,
     },
 };
 
 use super::{
     model_entry::Entry,
+    model_listing,
     model_rules::{Hold, Tables},
     time::ManualTime,
 };
@@ -111,6 +112,15 @@ impl Store for ModelStore {
 
     async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
         self.run(|tables, _| tables.query(gid))
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed, StoreError> {
+        self.run(|tables, _| model_listing::list(tables, filter, position, limit))
     }
 
     fn shard_count(&self) -> usize {
