@@ -21,6 +21,7 @@ use crate::{
 use super::{
     Caller,
     hosts::{Hosts, Place},
+    json_rpc,
     outcome::Answer,
     redirect::{Hop, REDIRECTS_MAX},
     request::{base_headers, request},
@@ -131,13 +132,16 @@ impl HttpCaller {
         mut place: Place,
         deadline: Instant,
     ) -> Result<Outcome, String> {
+        let text = json_rpc::text(call)?;
+        let rpc = text.as_ref().map(|payload| BranchCall { payload, ..call.clone() });
+        let call = rpc.as_ref().unwrap_or(call);
         let mut hop = Hop::first(url::address(parts, call)?);
         for _ in 0..=REDIRECTS_MAX {
             let request = request(&hop, call, &self.base_headers)?;
             let reply = self.client.request(request).await.map_err(|error| told(&error))?;
             let (head, body) = reply.into_parts();
             // Also of a redirect the body is read, or its connection would be lost.
-            let answer = read(Answer::with_headers(&head.headers), body).await?;
+            let answer = read(Answer::of(call, &head.headers), body).await?;
             let Some(next) = hop.next(head.status, &head.headers) else {
                 drop(place);
                 return Ok(answer.outcome(head.status, call.url));
@@ -167,6 +171,10 @@ impl Caller for HttpCaller {
 
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String> {
         url::check(url, protocol)
+    }
+
+    fn check_payload(&self, url: &str, protocol: Protocol, payload: &[u8]) -> Result<(), String> {
+        if json_rpc::is_spoken(url, protocol) { json_rpc::check_payload(payload) } else { Ok(()) }
     }
 }
 

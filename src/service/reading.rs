@@ -83,6 +83,12 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         for (number, step) in spec.steps.iter().enumerate() {
             check(&step.action, &|| format!("steps[{number}].action"))?;
             check(&step.compensate, &|| format!("steps[{number}].compensate"))?;
+            let payload = spec.payloads.get(number).map_or(&[][..], |payload| payload);
+            for url in [&step.action, &step.compensate] {
+                let checked = self.caller.check_payload(url, spec.protocol, payload);
+                checked
+                    .map_err(|why| ServiceError::Invalid(format!("payloads[{number}]: {why}")))?;
+            }
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
         check_headers(&spec)?;
