@@ -3,6 +3,7 @@
 mod bad_input;
 mod expiry;
 mod holder;
+mod json_rpc;
 mod limits;
 mod message;
 mod operation;
