@@ -8,6 +8,7 @@ mod limits;
 mod message;
 mod operation;
 mod parsing;
+mod replies;
 mod resubmit;
 mod saga;
 
