@@ -15,6 +15,7 @@ use super::{
     Caller,
     connection::{Connection, Dialer, Outgoing},
     hosts::{Hosts, Place},
+    json_rpc,
     outcome::Answer,
     redirect::{Hop, REDIRECTS_MAX},
     request::{base_headers, request},
@@ -101,13 +102,16 @@ impl HttpCaller {
         mut place: Place,
         deadline: Instant,
     ) -> Result<Outcome, String> {
+        let text = json_rpc::text(call)?;
+        let rpc = text.as_ref().map(|payload| BranchCall { payload, ..call.clone() });
+        let call = rpc.as_ref().unwrap_or(call);
         let mut hop = Hop::first(url::address(parts, call)?);
         for _ in 0..=REDIRECTS_MAX {
             let request = request(&hop, call, &self.base_headers)?;
             let (mut connection, reply) = self.send(&hop.uri, request, &place).await?;
             let (head, body) = reply.into_parts();
             // Also of a redirect the body is read, or its connection would be lost.
-            let answer = read(Answer::with_headers(&head.headers), body, &mut connection).await?;
+            let answer = read(Answer::of(call, &head.headers), body, &mut connection).await?;
             if connection.is_reusable() {
                 self.hosts.keep(&place, connection);
             }
@@ -169,6 +173,10 @@ impl Caller for HttpCaller {
 
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String> {
         url::check(url, protocol)
+    }
+
+    fn check_payload(&self, url: &str, protocol: Protocol, payload: &[u8]) -> Result<(), String> {
+        if json_rpc::is_spoken(url, protocol) { json_rpc::check_payload(payload) } else { Ok(()) }
     }
 }
 

@@ -5,6 +5,7 @@ mod credentials;
 mod hosts;
 mod http;
 mod idle;
+mod json_rpc;
 mod outcome;
 mod redirect;
 mod request;
@@ -28,4 +29,18 @@ pub trait Caller: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the URL and what would be right, for the client.
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String>;
+
+    /// Whether `url`, which was found good, can be called with `payload`; asked before anything is
+    /// stored. Every payload will do where the way to call has no form for it.
+    ///
+    /// # Errors
+    /// What is wrong with the payload, for the client; never the payload itself.
+    fn check_payload(
+        &self,
+        _url: &str,
+        _protocol: Protocol,
+        _payload: &[u8],
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }

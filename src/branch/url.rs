@@ -4,6 +4,8 @@ use ::http::Uri;
 
 use crate::model::{BranchCall, Protocol};
 
+use super::json_rpc;
+
 /// The longest URL that is taken, in bytes.
 ///
 /// What is added to the query must still fit into the 64 KiB that a parsed URI may have; at worst
@@ -35,9 +37,6 @@ pub(super) fn split(url: &str, protocol: Protocol) -> Result<HttpUrl<'_>, String
     else {
         return Err(not_http(url, protocol));
     };
-    if protocol == Protocol::JsonRpc && url.contains("method") {
-        return Err("calls a JSON-RPC method, which is not served yet".to_owned());
-    }
     let scheme_bytes = url.len() - after_scheme.len();
     let authority_bytes = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
     let (host, rest) = url.split_at(scheme_bytes + authority_bytes);
@@ -63,27 +62,34 @@ pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
 }
 
 /// The address of `call`: its URL's own query first, then what names the branch, in alphabetical
-/// order and form-encoded (protocol details, section 2.2).
+/// order and form-encoded (protocol details, section 2.2). JSON-RPC names it in the body instead.
 ///
 /// # Errors
 /// The URL cannot be called.
 pub(super) fn address(parts: HttpUrl<'_>, call: &BranchCall<'_>) -> Result<Uri, String> {
     let mut address = String::with_capacity(call.url.len() + call.gid.as_str().len() + QUERY_BYTES);
     push_clean(&mut address, parts);
+    if !json_rpc::is_spoken(call.url, call.protocol) {
+        push_names(&mut address, parts, call);
+    }
+    callable(address).map_err(|reason| ["the URL ", reason].concat())
+}
+
+/// Appends what names the branch.
+fn push_names(address: &mut String, parts: HttpUrl<'_>, call: &BranchCall<'_>) {
     match parts.rest.split_once('?') {
         None => address.push('?'),
         Some((_, "")) => {}
         Some(_) => address.push('&'),
     }
     address.push_str("branch_id=");
-    push_form_encoded(&mut address, call.branch_id);
+    push_form_encoded(address, call.branch_id);
     address.push_str("&gid=");
-    push_form_encoded(&mut address, call.gid.as_str());
+    push_form_encoded(address, call.gid.as_str());
     address.push_str("&op=");
-    push_form_encoded(&mut address, call.op.as_str());
+    push_form_encoded(address, call.op.as_str());
     address.push_str("&trans_type=");
-    push_form_encoded(&mut address, call.mode.as_str());
-    callable(address).map_err(|reason| ["the URL ", reason].concat())
+    push_form_encoded(address, call.mode.as_str());
 }
 
 fn not_http(url: &str, protocol: Protocol) -> String {
@@ -174,6 +180,10 @@ mod tests {
     use super::*;
 
     fn built(url: &str, gid: &str) -> String {
+        built_for(Protocol::Http, url, gid)
+    }
+
+    fn built_for(protocol: Protocol, url: &str, gid: &str) -> String {
         let gid = Gid::new(gid).unwrap();
         let call = BranchCall {
             gid: &gid,
@@ -181,12 +191,12 @@ mod tests {
             branch_id: "01",
             op: Op::Action,
             url,
-            protocol: Protocol::Http,
+            protocol,
             payload: &Bytes::new(),
             headers: None,
             timeout: Duration::from_secs(3),
         };
-        address(split(url, Protocol::Http).unwrap(), &call).unwrap().to_string()
+        address(split(url, protocol).unwrap(), &call).unwrap().to_string()
     }
 
     #[test]
@@ -210,6 +220,14 @@ mod tests {
     }
 
     #[test]
+    fn a_json_rpc_method_is_called_at_its_own_url() {
+        let built = |url| built_for(Protocol::JsonRpc, url, "g");
+        assert_eq!(built("http://h/rpc?method=pay#part"), "http://h/rpc?method=pay");
+        assert_eq!(built("http://h?method=a b"), "http://h/?method=a%20b");
+        assert!(built("http://h/pay").ends_with("&trans_type=saga"), "it is no JSON-RPC");
+    }
+
+    #[test]
     fn a_gid_is_form_encoded() {
         for (gid, encoded) in [
             ("A-b_0.9~", "A-b_0.9~"),
@@ -230,8 +248,9 @@ mod tests {
                 assert_eq!(check(url, protocol), Ok(()), "{url} under {protocol:?}");
             }
         }
-        assert_eq!(check("http://h/?method=x", Protocol::Http), Ok(()));
-        assert_eq!(check("http://h/?method=x", Protocol::Grpc), Ok(()));
+        for protocol in Protocol::ALL {
+            assert_eq!(check("http://h/?method=x", protocol), Ok(()), "under {protocol:?}");
+        }
     }
 
     #[test]
@@ -256,7 +275,6 @@ mod tests {
             ("topic://orders", Grpc, "topic not found"),
             ("h:80/pkg.Service/Method", Grpc, "gRPC"),
             ("h:80/pkg.Service/Method", JsonRpc, "gRPC"),
-            ("http://h/?method=x", JsonRpc, "JSON-RPC"),
             (long.as_str(), Http, "at most"),
         ] {
             let told = check(url, protocol).unwrap_err();

@@ -18,6 +18,7 @@ mod trouble;
 mod waiting;
 
 pub use error::ServiceError;
+pub use reading::Body;
 
 use std::{sync::Arc, time::Duration};
 

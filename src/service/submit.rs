@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Service, ServiceError, reading::read, trouble, waiting::Wait};
+use super::{Body, Service, ServiceError, reading::read, trouble, waiting::Wait};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -28,7 +28,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// [`ServiceError::Failure`] when its status admits no submit, or when it was to wait and the
     /// transaction failed; [`ServiceError::Ongoing`] when it was to wait and it is not finished;
     /// otherwise as the kinds say.
-    pub async fn submit(self: &Arc<Self>, body: Bytes) -> Result<(), ServiceError> {
+    pub async fn submit(self: &Arc<Self>, body: impl Into<Body>) -> Result<(), ServiceError> {
+        let body = body.into();
         let (gid, request) = read(&body)?;
         let waits = request.options.wait_result == Some(true);
         let override_options = request.overriding();
@@ -44,7 +45,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         // A delay and a final state win over it where the gid is new.
         let is_held = place.is_some();
         let deadline = self.worker.deadline();
-        let item = self.item(&spec, body, override_options, &beginning, is_held);
+        let item = self.item(&spec, body.json, override_options, &beginning, is_held);
         let token = item.token.clone();
 
         match self.store_or_promote(item).await? {

@@ -7,6 +7,7 @@ mod body;
 mod error;
 mod finish;
 mod handlers;
+mod json_rpc;
 mod listen;
 mod number;
 mod reply;
@@ -91,6 +92,7 @@ pub fn router<S: Store, C: Caller, K: Clock>(
         .route(GET, "/api/dtmsvr/resetCronTime", handlers::reset_later_than::<S, C, K>)
         .route(GET, "/api/dtmsvr/query", handlers::query::<S, C, K>)
         .route(GET, "/api/dtmsvr/all", handlers::all::<S, C, K>)
+        .route(POST, "/api/json-rpc", handlers::json_rpc::<S, C, K>)
         .route(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
         .route(GET, "/healthz", handlers::healthz)

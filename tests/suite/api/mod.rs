@@ -3,10 +3,12 @@
 mod bad_input;
 mod expiry;
 mod holder;
+mod json_rpc;
 mod limits;
 mod message;
 mod operation;
 mod parsing;
+mod replies;
 mod resubmit;
 mod saga;
 

@@ -160,7 +160,6 @@ fn a_caller_says_which_urls_it_can_call() {
         ("h:81/a", Protocol::Http, "no scheme"),
         ("topic://orders", Protocol::Http, "topic not found"),
         ("h:81/pkg.Service/Method", Protocol::Grpc, "not served yet"),
-        ("http://h/?method=m", Protocol::JsonRpc, "not served yet"),
     ] {
         let told = check(url, protocol).unwrap_err();
         assert!(told.contains(reason), "{told} of {url}");

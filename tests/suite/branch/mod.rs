@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod hosts;
+mod json_rpc;
 mod participant;
 mod redirects;
 mod requests;
@@ -30,6 +31,7 @@ struct Call<'a> {
     url: &'a str,
     gid: &'a str,
     op: Op,
+    protocol: Protocol,
     payload: Bytes,
     headers: Option<BTreeMap<String, String>>,
     timeout: Duration,
@@ -38,7 +40,12 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn of(url: &'a str) -> Self {
         let payload = Bytes::new();
-        Self { url, gid: "g", op: Op::Action, payload, headers: None, timeout: PATIENT }
+        let (op, protocol) = (Op::Action, Protocol::Http);
+        Self { url, gid: "g", op, protocol, payload, headers: None, timeout: PATIENT }
+    }
+
+    fn json_rpc(url: &'a str) -> Self {
+        Self { protocol: Protocol::JsonRpc, ..Self::of(url) }
     }
 
     fn with(self, payload: impl Into<Bytes>) -> Self {
@@ -72,7 +79,7 @@ impl Client {
                 branch_id: "01",
                 op: call.op,
                 url: call.url,
-                protocol: Protocol::Http,
+                protocol: call.protocol,
                 payload: &call.payload,
                 headers: call.headers.as_ref(),
                 timeout: call.timeout,
