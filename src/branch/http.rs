@@ -8,7 +8,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, dns::GaiResolver},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::{Instant, timeout_at};
@@ -22,6 +25,7 @@ use super::{
     Caller,
     hosts::{Hosts, Place},
     outcome::Answer,
+    policy::{CallPolicy, Permitted},
     redirect::{Hop, REDIRECTS_MAX},
     request::{base_headers, request},
     tls,
@@ -40,15 +44,17 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 const CALL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What an operator may set about the calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerSettings {
     /// Calls under way to one participant host at most, and as many again wait. At least 1.
     pub calls_per_host: usize,
+    /// Which hosts and addresses may be called.
+    pub policy: CallPolicy,
 }
 
 impl Default for CallerSettings {
     fn default() -> Self {
-        Self { calls_per_host: 256 }
+        Self { calls_per_host: 256, policy: CallPolicy::default() }
     }
 }
 
@@ -69,9 +75,10 @@ pub enum CallerError {
 /// timeout; it is [`Outcome::Busy`] when none came, and at once when as many wait as may. A hop to
 /// another host by a redirect counts there.
 pub struct HttpCaller {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Permitted<GaiResolver>>>, Full<Bytes>>,
     base_headers: HeaderMap,
     hosts: Hosts,
+    policy: Arc<CallPolicy>,
     metrics: Arc<Metrics>,
 }
 
@@ -81,11 +88,13 @@ impl HttpCaller {
     /// # Errors
     /// When `settings` let no call through, or TLS cannot be set up.
     pub fn new(settings: CallerSettings, metrics: Arc<Metrics>) -> Result<Self, CallerError> {
-        let CallerSettings { calls_per_host } = settings;
+        let CallerSettings { calls_per_host, policy } = settings;
         if calls_per_host == 0 {
             return Err(CallerError::NoCalls);
         }
-        let mut connector = HttpConnector::new();
+        let policy = Arc::new(policy);
+        let resolver = Permitted::new(GaiResolver::new(), Arc::clone(&policy));
+        let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_MAX));
@@ -104,6 +113,7 @@ impl HttpCaller {
             client,
             base_headers: base_headers(),
             hosts: Hosts::new(calls_per_host, Arc::clone(&metrics)),
+            policy,
             metrics,
         })
     }
@@ -133,6 +143,7 @@ impl HttpCaller {
     ) -> Result<Outcome, String> {
         let mut hop = Hop::first(url::address(parts, call)?);
         for _ in 0..=REDIRECTS_MAX {
+            self.policy.check(&hop.uri).map_err(|denied| denied.to_string())?;
             let request = request(&hop, call, &self.base_headers)?;
             let reply = self.client.request(request).await.map_err(|error| told(&error))?;
             let (head, body) = reply.into_parts();
@@ -166,7 +177,10 @@ impl Caller for HttpCaller {
     }
 
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String> {
-        url::check(url, protocol)
+        match url::check(url, protocol)? {
+            Some(uri) => self.policy.check(&uri).map_err(|denied| denied.to_string()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod credentials;
 mod hosts;
 mod http;
 mod outcome;
+mod policy;
 mod redirect;
 mod request;
 mod tls;
@@ -13,7 +14,10 @@ use std::future::Future;
 
 use crate::model::{BranchCall, Outcome, Protocol};
 
-pub use self::http::{CallerError, CallerSettings, HttpCaller};
+pub use self::{
+    http::{CallerError, CallerSettings, HttpCaller},
+    policy::{CallPolicy, HostRules},
+};
 
 /// Calls branches. What cannot be called is an [`Outcome`] like any other: nothing here fails.
 pub trait Caller: Send + Sync + 'static {
