@@ -150,7 +150,6 @@ fn tell_who_may_ask(http_addr: SocketAddr, has_token: bool) {
         tracing::info!("the API has no token, and listens for this machine alone");
     } else {
         tracing::warn!(
-            %http_addr,
             "the API has no token, and listens for other machines: whoever can connect may use \
              it; set api_token_file, or keep it inside"
         );

@@ -6,9 +6,11 @@ mod holder;
 mod limits;
 mod message;
 mod operation;
+mod outgoing;
 mod parsing;
 mod resubmit;
 mod saga;
+mod token;
 
 use std::ops::Deref;
 
