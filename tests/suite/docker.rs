@@ -138,7 +138,7 @@ fn the_image_is_built_from_what_is_there_by_the_command_of_the_readme() {
     assert_eq!(builds, ["cargo build --release --locked"]);
     assert!(text("README.md").contains(&builds[0]));
 
-    // Cargo can make sense of what was copied, and of its lock file.
+    // Cargo finds every target that Cargo.toml names.
     let plan = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"])
         .current_dir(context.path())
@@ -163,7 +163,7 @@ fn the_image_has_the_toolchain_that_is_needed_and_runs_as_nobody() {
     assert_eq!(bases[0], format!("rust:{rust}-bookworm AS build"));
     // Debian 12 is bookworm, so the C library is the one that was linked.
     assert_eq!(bases[1], "gcr.io/distroless/cc-debian12:nonroot");
-    assert_eq!(all("USER"), ["nonroot"]);
+    assert_eq!(all("USER"), ["65532:65532"], "the user nonroot of that image");
 
     let binary = "/usr/local/bin/tandem";
     let profile = all("COPY").pop().expect("the binary");
