@@ -9,6 +9,7 @@ use std::{
     error::Error,
     future::Future,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -25,11 +26,16 @@ use hyper::{
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
-    client::legacy::connect::HttpConnector, rt::TokioIo, service::TowerToHyperService,
+    client::legacy::connect::{HttpConnector, dns::GaiResolver},
+    rt::TokioIo,
+    service::TowerToHyperService,
 };
 use tokio::{net::TcpStream, task::coop::unconstrained};
 
-use super::tls;
+use super::{
+    policy::{CallPolicy, Permitted},
+    tls,
+};
 
 /// Bound on making a connection, over all addresses of the host. Within the call's own timeout; it
 /// matters where that is long.
@@ -42,16 +48,17 @@ pub(super) type Outgoing = Request<Full<Bytes>>;
 
 /// Makes connections.
 pub(super) struct Dialer {
-    connector: TowerToHyperService<HttpsConnector<HttpConnector>>,
+    connector: TowerToHyperService<HttpsConnector<HttpConnector<Permitted<GaiResolver>>>>,
 }
 
 impl Dialer {
-    /// Plain or in TLS, as the address says.
+    /// Plain or in TLS, as the address says; only to addresses that `policy` permits.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) fn new() -> Result<Self, rustls::Error> {
-        let mut connector = HttpConnector::new();
+    pub(super) fn new(policy: Arc<CallPolicy>) -> Result<Self, rustls::Error> {
+        let resolver = Permitted::new(GaiResolver::new(), policy);
+        let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_MAX));

@@ -17,6 +17,7 @@ use super::{
     hosts::{Hosts, Place},
     json_rpc,
     outcome::Answer,
+    policy::CallPolicy,
     redirect::{Hop, REDIRECTS_MAX},
     request::{base_headers, request},
     url::{self, HttpUrl},
@@ -26,15 +27,17 @@ use super::{
 const CALL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What an operator may set about the calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerSettings {
     /// Calls under way to one participant host at most, and as many again wait. At least 1.
     pub calls_per_host: usize,
+    /// Which hosts and addresses may be called.
+    pub policy: CallPolicy,
 }
 
 impl Default for CallerSettings {
     fn default() -> Self {
-        Self { calls_per_host: 256 }
+        Self { calls_per_host: 256, policy: CallPolicy::default() }
     }
 }
 
@@ -58,6 +61,7 @@ pub struct HttpCaller {
     dialer: Dialer,
     base_headers: HeaderMap,
     hosts: Arc<Hosts>,
+    policy: Arc<CallPolicy>,
     metrics: Arc<Metrics>,
 }
 
@@ -67,14 +71,16 @@ impl HttpCaller {
     /// # Errors
     /// When `settings` let no call through, or TLS cannot be set up.
     pub fn new(settings: CallerSettings, metrics: Arc<Metrics>) -> Result<Self, CallerError> {
-        let CallerSettings { calls_per_host } = settings;
+        let CallerSettings { calls_per_host, policy } = settings;
         if calls_per_host == 0 {
             return Err(CallerError::NoCalls);
         }
+        let policy = Arc::new(policy);
         Ok(Self {
-            dialer: Dialer::new()?,
+            dialer: Dialer::new(Arc::clone(&policy))?,
             base_headers: base_headers(),
             hosts: Arc::new(Hosts::new(calls_per_host, Arc::clone(&metrics))),
+            policy,
             metrics,
         })
     }
@@ -107,6 +113,7 @@ impl HttpCaller {
         let call = rpc.as_ref().unwrap_or(call);
         let mut hop = Hop::first(url::address(parts, call)?);
         for _ in 0..=REDIRECTS_MAX {
+            self.policy.check(&hop.uri).map_err(|denied| denied.to_string())?;
             let request = request(&hop, call, &self.base_headers)?;
             let (mut connection, reply) = self.send(&hop.uri, request, &place).await?;
             let (head, body) = reply.into_parts();
@@ -172,7 +179,10 @@ impl Caller for HttpCaller {
     }
 
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String> {
-        url::check(url, protocol)
+        match url::check(url, protocol)? {
+            Some(uri) => self.policy.check(&uri).map_err(|denied| denied.to_string()),
+            None => Ok(()),
+        }
     }
 
     fn check_payload(&self, url: &str, protocol: Protocol, payload: &[u8]) -> Result<(), String> {

@@ -7,6 +7,7 @@ mod http;
 mod idle;
 mod json_rpc;
 mod outcome;
+mod policy;
 mod redirect;
 mod request;
 mod tls;
@@ -16,7 +17,10 @@ use std::future::Future;
 
 use crate::model::{BranchCall, Outcome, Protocol};
 
-pub use self::http::{CallerError, CallerSettings, HttpCaller};
+pub use self::{
+    http::{CallerError, CallerSettings, HttpCaller},
+    policy::{CallPolicy, HostRules},
+};
 
 /// Calls branches. What cannot be called is an [`Outcome`] like any other: nothing here fails.
 pub trait Caller: Send + Sync + 'static {

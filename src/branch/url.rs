@@ -44,13 +44,14 @@ pub(super) fn split(url: &str, protocol: Protocol) -> Result<HttpUrl<'_>, String
     Ok(HttpUrl { host, rest })
 }
 
-/// Checks all of `url` that a call will need (see [`super::Caller::check_url`]).
+/// Checks all of `url` that a call will need (see [`super::Caller::check_url`]), and answers the
+/// address without what a call adds to it; `None` for the empty URL, which is no call.
 ///
 /// # Errors
 /// What is wrong, for the client.
-pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
+pub(super) fn check(url: &str, protocol: Protocol) -> Result<Option<Uri>, String> {
     if url.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let parts = split(url, protocol)?;
     if url.len() > URL_BYTES_MAX {
@@ -58,7 +59,7 @@ pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
     }
     let mut address = String::with_capacity(url.len());
     push_clean(&mut address, parts);
-    callable(address).map(drop).map_err(str::to_owned)
+    callable(address).map(Some).map_err(str::to_owned)
 }
 
 /// The address of `call`: its URL's own query first, then what names the branch, in alphabetical
@@ -245,11 +246,11 @@ mod tests {
     fn plain_http_is_fine_under_every_protocol() {
         for url in ["", "http://h", "https://h:81/a?x=1", "http://[::1]:81/", "http://u:p@h/a b"] {
             for protocol in Protocol::ALL {
-                assert_eq!(check(url, protocol), Ok(()), "{url} under {protocol:?}");
+                assert!(check(url, protocol).is_ok(), "{url} under {protocol:?}");
             }
         }
         for protocol in Protocol::ALL {
-            assert_eq!(check("http://h/?method=x", protocol), Ok(()), "under {protocol:?}");
+            assert!(check("http://h/?method=x", protocol).is_ok(), "under {protocol:?}");
         }
     }
 

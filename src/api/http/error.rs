@@ -27,6 +27,10 @@ pub(super) enum ApiError {
     },
     /// The body ended early or broke the rules of HTTP.
     Unread(String),
+    /// The client brought no token, and one is needed.
+    NoToken,
+    /// The client brought another token than the one that is needed.
+    WrongToken,
     /// This node does not want requests now.
     NotReady(String),
 }
@@ -41,6 +45,13 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, message) = match self {
             Self::Service(error) => return service_error(error),
+            Self::NoToken => return unauthorized(r#"Bearer realm="tandem""#, NO_TOKEN),
+            Self::WrongToken => {
+                return unauthorized(
+                    r#"Bearer realm="tandem", error="invalid_token""#,
+                    WRONG_TOKEN,
+                );
+            }
             Self::Query(message) => (StatusCode::INTERNAL_SERVER_ERROR, message),
             Self::TooLarge { announced, bytes_max } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, too_large(announced, bytes_max))
@@ -50,6 +61,22 @@ impl IntoResponse for ApiError {
         };
         refusal(status, None, &message)
     }
+}
+
+/// Of a client that brought no token.
+pub(super) const NO_TOKEN: &str =
+    "a token is needed: send the header Authorization: Bearer TOKEN (setting api_token)";
+
+/// Of a client that brought another one.
+pub(super) const WRONG_TOKEN: &str =
+    "the token in the header Authorization is not the one of this server (setting api_token)";
+
+/// RFC 6750, section 3: the challenge says whether there was a token at all.
+fn unauthorized(challenge: &'static str, message: &str) -> Response {
+    let mut response = refusal(StatusCode::UNAUTHORIZED, None, message);
+    let challenge = HeaderValue::from_static(challenge);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
 }
 
 /// How long a body may be, and that this one is longer.

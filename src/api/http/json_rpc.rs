@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    error::{ApiError, too_large, unread, with_failure, with_ongoing},
+    error::{ApiError, NO_TOKEN, WRONG_TOKEN, too_large, unread, with_failure, with_ongoing},
     reply,
 };
 use crate::{
@@ -93,6 +93,8 @@ impl From<ApiError> for RpcError {
             ApiError::Service(error) => return Self::from(error),
             ApiError::TooLarge { announced, bytes_max } => too_large(announced, bytes_max),
             ApiError::Unread(why) => unread(&why),
+            ApiError::NoToken => NO_TOKEN.to_owned(),
+            ApiError::WrongToken => WRONG_TOKEN.to_owned(),
             ApiError::Query(message) | ApiError::NotReady(message) => message,
         };
         Self { code: OTHER, message }

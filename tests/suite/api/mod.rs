@@ -7,10 +7,12 @@ mod json_rpc;
 mod limits;
 mod message;
 mod operation;
+mod outgoing;
 mod parsing;
 mod replies;
 mod resubmit;
 mod saga;
+mod token;
 
 use std::ops::Deref;
 

@@ -168,6 +168,9 @@ fn a_caller_says_which_urls_it_can_call() {
 
 #[test]
 fn a_limit_that_lets_no_call_through_is_refused() {
-    let refused = HttpCaller::new(CallerSettings { calls_per_host: 0 }, Metrics::new().unwrap());
+    let refused = HttpCaller::new(
+        CallerSettings { calls_per_host: 0, ..CallerSettings::default() },
+        Metrics::new().unwrap(),
+    );
     assert!(matches!(refused, Err(CallerError::NoCalls)));
 }

@@ -5,6 +5,7 @@ mod connections;
 mod hosts;
 mod json_rpc;
 mod participant;
+mod policy;
 mod redirects;
 mod requests;
 
@@ -64,8 +65,11 @@ impl Client {
     }
 
     fn limited(calls_per_host: usize) -> Self {
+        Self::set(CallerSettings { calls_per_host, ..CallerSettings::default() })
+    }
+
+    fn set(settings: CallerSettings) -> Self {
         let metrics = Metrics::new().unwrap();
-        let settings = CallerSettings { calls_per_host };
         let caller = HttpCaller::new(settings, Arc::clone(&metrics)).unwrap();
         Self { caller, metrics }
     }
