@@ -34,6 +34,8 @@ const OURS: [&str; 10] = [
 /// there is no content (protocol details, section 2.2).
 pub(super) fn base_headers() -> HeaderMap {
     HeaderMap::from_iter([
+        // Each request has its own; with a place for it here, its headers need not grow.
+        (HOST, HeaderValue::from_static("")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (ACCEPT, HeaderValue::from_static("application/json")),
         (USER_AGENT, HeaderValue::from_static(AGENT)),
