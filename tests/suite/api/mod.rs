@@ -5,6 +5,7 @@ mod expiry;
 mod holder;
 mod json_rpc;
 mod limits;
+mod listing;
 mod message;
 mod operation;
 mod outgoing;

@@ -53,14 +53,14 @@ fn set(gids: &[String]) -> BTreeSet<&str> {
 }
 
 /// Stores one that is due in an hour.
-pub(super) async fn unfinished(it: &TestStore, gid: &str) {
+async fn unfinished(it: &TestStore, gid: &str) {
     let mut item = prepare(spec(gid, Mode::Message, 1), it.token());
     item.timeout = Duration::from_hours(1);
     it.store.prepare(item).await.unwrap();
 }
 
 /// Stores one that has ended.
-pub(super) async fn finished(it: &TestStore, gid: &str, status: Status) {
+async fn finished(it: &TestStore, gid: &str, status: Status) {
     let mut item = submit(spec(gid, Mode::Saga, 1), it.token(), false);
     item.state.status = status;
     it.store.submit(item).await.unwrap();

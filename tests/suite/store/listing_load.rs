@@ -1,25 +1,31 @@
 //! The listing of many transactions, while others come and end.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tandem::{
-    model::{Gid, Status},
-    store::{Durability, Filter, Store},
+    model::{Gid, Mode, Spec, Status, Tokens},
+    store::{Durability, Filter, Store, Submit},
 };
 
-use crate::support::redis::RedisServer;
-
-use super::{
-    TestStore,
-    listing::{finished, page, unfinished},
+use crate::support::{
+    redis::RedisServer,
+    samples::{spec, submit},
 };
+
+use super::{TestStore, listing::page};
 
 const FINISHED: usize = 100_000;
 const UNFINISHED: usize = 10_000;
 
-/// Of the unfinished ones, those that end while the pages are read.
-const ENDING: usize = 5_000;
+/// How many of the unfinished ones end while one page is read.
+const ENDING_A_PAGE: usize = 100;
+
+/// How many transactions a page is asked for.
+const PAGE: usize = 1_000;
 
 /// How many requests are under way at the same time.
 const AT_ONCE: usize = 256;
@@ -43,10 +49,10 @@ async fn store_all(it: &Arc<TestStore>) {
         let it = Arc::clone(it);
         tokio::spawn(async move {
             for number in (part..UNFINISHED).step_by(AT_ONCE) {
-                unfinished(&it, &format!("open-{number}")).await;
+                store_open(&it, &format!("open-{number}")).await;
             }
             for number in (part..FINISHED).step_by(AT_ONCE) {
-                finished(&it, &format!("done-{number}"), Status::Succeed).await;
+                store_done(&it, &format!("done-{number}")).await;
             }
         })
     });
@@ -55,24 +61,44 @@ async fn store_all(it: &Arc<TestStore>) {
     }
 }
 
-/// Ends some that were there, and lets others come and end, for ever.
-async fn go_on(it: &TestStore) {
-    for number in 0.. {
-        if number < ENDING {
+/// A request that is made once; only the gid and the token are each one's own.
+fn request(it: &TestStore, gid: &str) -> Submit {
+    static REQUEST: LazyLock<Submit> =
+        LazyLock::new(|| submit(spec("x", Mode::Saga, 0), Tokens::new("x").next(), false));
+    let spec = Spec { gid: Gid::new(gid).unwrap(), ..(*REQUEST.spec).clone() };
+    Submit { token: it.token(), spec: Arc::new(spec), ..REQUEST.clone() }
+}
+
+async fn store_open(it: &TestStore, gid: &str) {
+    it.queue(request(it, gid)).await;
+}
+
+async fn store_done(it: &TestStore, gid: &str) {
+    let mut item = request(it, gid);
+    item.state.status = Status::Succeed;
+    it.queue(item).await;
+}
+
+/// While the page of this number is read, some that were there end, and others come and end.
+async fn go_on(it: &TestStore, page: usize) {
+    for number in page * ENDING_A_PAGE..(page + 1) * ENDING_A_PAGE {
+        if number * 2 < UNFINISHED {
             let gid = Gid::new(&format!("open-{}", number * 2)).unwrap();
             it.store.force_stop(&gid, &it.token(), Durability::Memory).await.unwrap();
         }
-        finished(it, &format!("new-{number}"), Status::Failed).await;
-        unfinished(it, &format!("new-open-{number}")).await;
+        store_done(it, &format!("new-{number}")).await;
+        store_open(it, &format!("new-open-{number}")).await;
     }
 }
 
 /// The gids of all pages, and that each page was bounded work.
 async fn walk(it: &TestStore) -> HashSet<Gid> {
     let (mut met, mut position) = (HashSet::with_capacity(FINISHED + UNFINISHED), None);
-    loop {
+    for number in 0.. {
         let [before_commands, before_items] = asked(it);
-        let page = page(&it.store, &Filter::default(), position.as_deref(), 1_000).await;
+        let all = Filter::default();
+        let page = page(&it.store, &all, position.as_deref(), PAGE);
+        let (page, ()) = join(page, go_on(it, number)).await;
         let [commands, items] = asked(it);
         let (n_commands, n_items) = (commands - before_commands, items - before_items);
         assert!(n_commands <= COMMANDS_MAX, "{n_commands} commands for one page");
@@ -80,9 +106,10 @@ async fn walk(it: &TestStore) -> HashSet<Gid> {
         met.extend(page.transactions.into_iter().map(|it| it.global.gid().clone()));
         position = page.next;
         if position.is_none() {
-            return met;
+            break;
         }
     }
+    met
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,12 +117,7 @@ async fn none_of_very_many_is_missed_while_others_end() {
     let server = RedisServer::start(&[]);
     let it = Arc::new(TestStore::with(&server.url(), |_| {}).await);
     store_all(&it).await;
-    let others = Arc::clone(&it);
-    let others = tokio::spawn(async move { go_on(&others).await });
     let met = walk(&it).await;
-    others.abort();
-    assert!(others.await.is_err_and(|error| error.is_cancelled()), "the others went on till then");
-
     let open = (0..UNFINISHED).map(|number| format!("open-{number}"));
     let done = (0..FINISHED).map(|number| format!("done-{number}"));
     let missed: Vec<_> =
