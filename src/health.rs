@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Command};
-use url::Url;
+use url::{Position, Url};
 
 /// The subcommand.
 pub const COMMAND: &str = "health";
@@ -55,7 +55,7 @@ fn ask(url: &Url) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let path = url.path();
+    let path = &url[Position::BeforePath..Position::AfterQuery];
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n")?;
     let mut head = [0; STATUS_BYTES];
     stream.read_exact(&mut head).context("no answer")?;

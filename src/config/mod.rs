@@ -88,12 +88,11 @@ settings! {
     /// Most calls under way at a time to one participant's host.
     calls_per_host_max: usize = "256", Count { min: 1, max: 65_535 };
 
-    /// Hosts that may be called, and no others; all where it is empty. Link-local addresses only by
-    /// a network of theirs.
+    /// The only hosts that may be called; without it all but link-local addresses, which need a
+    /// network of their own here.
     calls_allow: HostRules = "", Hosts;
 
-    /// Hosts that may not be called, even if `calls_allow` has them; link-local addresses never need
-    /// to be here.
+    /// Hosts that may not be called, even if `calls_allow` has them.
     calls_deny: HostRules = "", Hosts;
 
     /// Longest body of a request.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The compose file; a key that compose does not know, or that no test looks at, is refused.
 #[derive(Debug, Deserialize)]
@@ -135,16 +136,26 @@ fn the_image_is_built_from_what_is_there_by_the_command_of_the_readme() {
         copy(&root().join(&path), &context.path().join(&path));
     }
     let builds = all("RUN");
-    assert_eq!(builds, ["cargo build --release --locked"]);
-    assert!(text("README.md").contains(&builds[0]));
+    let [build, strip] = &builds[..] else { panic!("{builds:?}") };
+    assert_eq!(build, "cargo build --release --locked");
+    assert_eq!(strip, "strip --strip-debug target/release/tandem");
+    assert!(text("README.md").contains(build));
 
-    // Cargo finds every target that Cargo.toml names.
+    // Cargo reads it, and finds the files of all targets, without which it builds none.
     let plan = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"])
         .current_dir(context.path())
         .output()
         .expect("cargo");
     assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    let plan: Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+    let targets = plan["packages"][0]["targets"].as_array().expect("targets").iter();
+    let names: BTreeSet<&str> = targets.filter_map(|target| target["name"].as_str()).collect();
+    for bench in text("Cargo.toml").split("[[bench]]\nname = \"").skip(1) {
+        let name = bench.split('"').next().expect("a name");
+        assert!(names.contains(name), "{name} is not copied");
+    }
+    assert!(context.path().join("tests/suite/main.rs").is_file());
 
     // The scripts are part of the program.
     let sources = text("src/store/scripts.rs");

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header::AUTHORIZATION};
 use super::error::ApiError;
 use crate::api::ApiToken;
 
-/// Whether the header's scheme is this one; schemes have no case.
+/// The scheme of the header (RFC 6750); schemes have no case.
 const SCHEME: &[u8] = b"bearer";
 
 /// Checks that a request with `headers` brings `token` as `Authorization: Bearer TOKEN`.
