@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token/of+tests==";
 const OPEN: [(Method, &str); 3] =
     [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
 
-const GUARDED: [(Method, &str); 11] = [
+const GUARDED: [(Method, &str); 12] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -29,6 +29,7 @@ const GUARDED: [(Method, &str); 11] = [
     (Method::POST, "/api/dtmsvr/abort"),
     (Method::POST, "/api/dtmsvr/forceStop"),
     (Method::POST, "/api/dtmsvr/resetNextCronTime"),
+    (Method::POST, "/api/json-rpc"),
 ];
 
 /// The status of an answer, and the challenge that it carries.
