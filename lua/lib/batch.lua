@@ -2,9 +2,13 @@
 
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 
--- An integer as text. Points in time have 16 digits, of which tostring would keep 14.
+-- A whole number as text. Points in time have 16 digits. tostring would keep 14 of them; %.0f keeps
+-- all, but takes longer than most commands; %d keeps those of a C long: 9 at least.
 local function integer(number)
-  return string.format('%.0f', number)
+  if number < 1000000000 then
+    return string.format('%d', number)
+  end
+  return string.format('%d%09d', number / 1000000000, number % 1000000000)
 end
 
 local time = call('TIME')

@@ -28,8 +28,6 @@
 -- One script: what ends is no longer due, expires and is listed in one change, so that neither an
 -- entry of an ended one nor an ended one that never expires is left.
 
-local retention_ms = integer(ARGV[1])
-
 local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
   local gid = ARGV[a + 6]
@@ -45,11 +43,11 @@ local function finish(k, a)
   if has_large_body and not body then
     return 'with_body'
   end
-  leave_due(due, ended, gid, retention_ms)
+  leave_due(due, ended, gid)
   write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
-  call('PEXPIRE', hash, retention_ms)
+  call('PEXPIREAT', hash, expires_at)
   if has_large_body then
-    call('PEXPIRE', body, retention_ms)
+    call('PEXPIREAT', body, expires_at)
   end
   return 'written'
 end
