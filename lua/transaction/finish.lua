@@ -10,8 +10,8 @@
 -- ARGV:
 --   [1] retention of ended ones, in ms
 -- and for each item:
---   [1] token of the hold
---   [2] number of this state
+--   [1] `<token>;<n>;` with the number of the state before this one
+--   [2] `<token>;<n>;` with the number of this state
 --   [3] status letter, C or F
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
@@ -33,7 +33,7 @@ local function finish(k, a)
   local gid = ARGV[a + 6]
 
   local packed = call('HGET', hash, 's')
-  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
+  local verdict, mode, kept, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
@@ -44,7 +44,7 @@ local function finish(k, a)
     return 'with_body'
   end
   leave_due(due, ended, gid)
-  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
+  write_record(hash, a, ARGV[a + 1], mode, kept, old_status)
   call('PEXPIREAT', hash, expires_at)
   if has_large_body then
     call('PEXPIREAT', body, expires_at)
