@@ -16,18 +16,23 @@ local time = call('TIME')
 local now_text = time[1] .. string.sub('00000' .. time[2], -6)
 local now = tonumber(now_text)
 
+-- Adds what one(k, a) answers for each item that has no answer yet, up to one that fails.
+local function go_on(replies, n_keys, n_head, n_args, one)
+  for i = #replies - 1, (#ARGV - n_head) / n_args - 1 do
+    replies[i + 2] = one(i * n_keys + 1, n_head + i * n_args + 1)
+  end
+end
+
 -- Answers now, then what one(k, a) answers for each item: its first key is KEYS[k], its first
 -- argument ARGV[a]. An item that fails answers { 'error', text } and harms no other: each is
--- checked as a whole before its own first write.
+-- checked as a whole before its own first write, and the call goes on behind one that failed.
 local function each_item(n_keys, n_head, n_args, one)
   local replies = { now }
-  local n_items = (#ARGV - n_head) / n_args
-  for i = 0, n_items - 1 do
-    local is_good, reply = pcall(one, i * n_keys + 1, n_head + i * n_args + 1)
+  repeat
+    local is_good, fault = pcall(go_on, replies, n_keys, n_head, n_args, one)
     if not is_good then
-      reply = { 'error', type(reply) == 'table' and reply.err or tostring(reply) }
+      replies[#replies + 1] = { 'error', type(fault) == 'table' and fault.err or tostring(fault) }
     end
-    replies[i + 2] = reply
-  end
+  until is_good
   return replies
 end
