@@ -21,8 +21,6 @@
 --
 -- One script, since a submit and a back-check may decide the same message at the same time.
 
-local retention_ms = integer(ARGV[1])
-
 local function abort(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
   local gid, request, reason = ARGV[a], ARGV[a + 1], ARGV[a + 2]
@@ -39,7 +37,7 @@ local function abort(k, a)
   if mode ~= 'M' or status ~= 'P' then
     return { 'conflict', mode, status }
   end
-  return stop(hash, body, due, ended, gid, request, reason, retention_ms)
+  return stop(hash, body, due, ended, gid, request, reason)
 end
 
 return each_item(4, 1, 3, abort)

@@ -24,7 +24,7 @@ local function query(k, a)
     return 'missing'
   end
   local score = call('ZSCORE', due, gid)
-  found[7] = score and integer(score)
+  found[7] = score and integer(tonumber(score))
   return found
 end
 

@@ -141,9 +141,9 @@ fn finish_item(store: &RedisStore, record: &Record, with_body: bool) -> Item {
 
 /// The arguments that a holder's writes begin with.
 fn record_arguments(call: &mut Item, record: &Record) {
-    let state = &record.state;
-    call.arg(record.token.as_str())
-        .shown(record.n)
+    let (token, n, state) = (&record.token, record.n, &record.state);
+    call.shown(format_args!("{token};{};", n.saturating_sub(1)))
+        .shown(format_args!("{token};{n};"))
         .shown(state.status.letter())
         .arg(pack_rest(state, record.created_at))
         .arg(state.reason.as_deref().unwrap_or(""))

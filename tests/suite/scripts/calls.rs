@@ -144,10 +144,11 @@ impl From<ByHolder<'_>> for Item {
     fn from(it: ByHolder<'_>) -> Self {
         let of = it.of;
         let promoted = if it.promoted { "1" } else { "0" };
-        let n = it.n.to_string();
+        let (before, hold) =
+            (format!("{};{};", it.token, i128::from(it.n) - 1), format!("{};{};", it.token, it.n));
         let item = Self::new(it.script)
             .keys([of.hash()])
-            .args([it.token, &n, it.status, it.rest, it.reason, promoted]);
+            .args([&before, &hold, it.status, it.rest, it.reason, promoted]);
         if it.script == ScriptName::Rest {
             item.keys([of.due_set()]).args([of.gid.clone(), it.due_at.to_string()])
         } else if it.script == ScriptName::Finish {
