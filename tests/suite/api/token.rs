@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token/of+tests==";
 const OPEN: [(Method, &str); 3] =
     [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
 
-const GUARDED: [(Method, &str); 11] = [
+const GUARDED: [(Method, &str); 12] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -29,6 +29,7 @@ const GUARDED: [(Method, &str); 11] = [
     (Method::POST, "/api/dtmsvr/abort"),
     (Method::POST, "/api/dtmsvr/forceStop"),
     (Method::POST, "/api/dtmsvr/resetNextCronTime"),
+    (Method::POST, "/api/json-rpc"),
 ];
 
 /// The status of an answer, and the challenge that it carries.
@@ -49,6 +50,20 @@ async fn ask(
     let text = response.text().await.expect("a body");
     assert!(!text.contains(TOKEN), "{text}");
     (status, challenge)
+}
+
+#[test]
+fn every_route_is_known_here() {
+    let table = include_str!("../../../src/api/http/mod.rs");
+    for (word, known) in [(".route(", &GUARDED[..]), (".open(", &OPEN)] {
+        let added = table.lines().filter_map(|line| line.trim_start().strip_prefix(word));
+        let paths: Vec<&str> = added.filter_map(|rest| rest.split('"').nth(1)).collect();
+        assert_eq!(paths.len(), known.len(), "{paths:?}");
+        for path in paths {
+            let is_known = known.iter().any(|(_, it)| it.split('?').next() == Some(path));
+            assert!(is_known, "{path} is added with {word}");
+        }
+    }
 }
 
 #[tokio::test]
