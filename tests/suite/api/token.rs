@@ -52,6 +52,20 @@ async fn ask(
     (status, challenge)
 }
 
+#[test]
+fn every_route_is_known_here() {
+    let table = include_str!("../../../src/api/http/mod.rs");
+    for (word, known) in [(".route(", &GUARDED[..]), (".open(", &OPEN)] {
+        let added = table.lines().filter_map(|line| line.trim_start().strip_prefix(word));
+        let paths: Vec<&str> = added.filter_map(|rest| rest.split('"').nth(1)).collect();
+        assert_eq!(paths.len(), known.len(), "{paths:?}");
+        for path in paths {
+            let is_known = known.iter().any(|(_, it)| it.split('?').next() == Some(path));
+            assert!(is_known, "{path} is added with {word}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_brings_no_token_or_another_one_changes_and_sees_nothing() {
     let node = Api::start(&["--api-token", TOKEN]).await;
