@@ -24,7 +24,7 @@ fn half_done() -> State {
 
 fn codec(criterion: &mut Criterion) {
     let state = half_done();
-    let mut packed = String::from("SS2;3f2a91bc00de:1f;3f2a91bc00de:1f;1700000000012000;;");
+    let mut packed = String::from("SS3f2a91bc00de:1f;2;3f2a91bc00de:1f;;1700000000012000;");
     // Writing to a string cannot fail.
     let _ = write!(packed, "{}", pack_rest(&state, CREATED));
     let gid = Gid::from_http("g").unwrap_or_else(|error| panic!("{error}"));

@@ -35,6 +35,9 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries to reach Redis at the start.
 const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// The exit code of a process that was told twice to stop, as that of one that SIGINT ends.
+const STOPPED_AT_ONCE: i32 = 130;
+
 /// Answers that are on their way when work is done get this long to be sent.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -53,6 +56,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("http_addr: cannot listen on {}", config.http_addr))?;
     let http_addr = listener.local_addr().context("http_addr")?;
     tracing::info!(listening = %http_addr, "starting");
+    tell_who_may_ask(http_addr, config.api_token.is_some());
     let (routers, current_router) = watch::channel(http::starting());
     let serving = tokio::spawn(http::serve(listener, current_router, stop.clone()));
     let served = match &config.redis_url {
@@ -91,7 +95,8 @@ async fn serve_on(
         store = connect(url, config, &clock, &metrics) => Arc::new(store?),
         () = stop.cancelled() => return Ok(()),
     };
-    let caller = CallerSettings { calls_per_host: config.calls_per_host_max };
+    let caller =
+        CallerSettings { calls_per_host: config.calls_per_host_max, policy: config.call_policy() };
     let caller = Arc::new(HttpCaller::new(caller, Arc::clone(&metrics))?);
     let process_start_id = process_start_id();
     let worker = Arc::new(Worker::new(
@@ -121,7 +126,8 @@ async fn serve_on(
             answer_timeout: config.answer_timeout,
         },
     ));
-    let settings = HttpSettings { body_bytes_max: config.body_bytes_max };
+    let settings =
+        HttpSettings { body_bytes_max: config.body_bytes_max, api_token: config.api_token.clone() };
     let router = http::router(service, settings, Arc::clone(&metrics));
 
     worker.start();
@@ -137,6 +143,20 @@ async fn serve_on(
     }
     upkeep.abort();
     Ok(())
+}
+
+/// Says at the start who can use the API, so that nobody opens it to a network unawares.
+fn tell_who_may_ask(http_addr: SocketAddr, has_token: bool) {
+    if has_token {
+        tracing::info!("the API asks its clients for the token");
+    } else if http_addr.ip().to_canonical().is_loopback() {
+        tracing::info!("the API has no token, and listens for this machine alone");
+    } else {
+        tracing::warn!(
+            "the API has no token, and listens for other machines: whoever can connect may use \
+             it; set api_token_file, or keep it inside"
+        );
+    }
 }
 
 /// Connects to Redis, waiting for it as long as it takes: services start in any order.
@@ -173,11 +193,17 @@ fn stop_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let mut recv = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        recv().await;
         told.cancel();
+        recv().await;
+        tracing::warn!("told to stop a second time: stopped at once");
+        std::process::exit(STOPPED_AT_ONCE);
     });
     Ok(stop)
 }

@@ -13,6 +13,7 @@
 //! - [`branch`]: calls the participants and reads their answers
 //! - [`store`]: the only room that knows Redis
 //! - [`local_redis`]: a Redis of tandem's own, for where none is given
+//! - [`health`]: asks a node whether it is well
 //! - [`model`]: the values that all of them speak of
 //! - [`clock`]: the only caller of the system clock
 //! - [`telemetry`]: metric names, labels and units; logs
@@ -26,6 +27,7 @@ pub mod branch;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod health;
 pub mod local_redis;
 pub mod model;
 pub mod pattern;

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use tandem::{
     app,
     config::{self, Config},
-    demo, local_redis,
+    demo, health, local_redis,
     telemetry::logging,
 };
 
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     match matches.subcommand() {
         Some(("serve", flags)) => serve(flags),
         Some((demo::COMMAND, flags)) => exit(demonstrate(flags)),
+        Some((health::COMMAND, flags)) => exit(health::run(flags)),
         Some((local_redis::CHILD_COMMAND, flags)) => redis_child(flags),
         // clap refuses whatever is not declared.
         _ => ExitCode::from(USAGE),
@@ -35,6 +36,7 @@ fn command() -> Command {
             Command::new("serve").about("Serves the API and drives the transactions"),
         ))
         .subcommand(demo::command())
+        .subcommand(health::command())
         .subcommand(local_redis::child_command())
 }
 

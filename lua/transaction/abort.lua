@@ -26,8 +26,6 @@
 --
 -- One script, since a submit, a back-check and a timeout may decide the same one at the same time.
 
-local retention_ms = integer(ARGV[1])
-
 -- Turns what is prepared to aborting, over whoever held it, so that no branch that was registered
 -- since the holder looked is left out.
 local function undo(hash, due, gid, request, reason, lease_us)
@@ -64,7 +62,7 @@ local function abort(k, a)
     return token == request and whole('held', hash) or 'not_held'
   end
   if mode == 'M' and status == 'P' then
-    return stop(hash, body, due, ended, gid, request, 'F', reason, retention_ms)
+    return stop(hash, body, due, ended, gid, request, 'F', reason)
   end
   if is_undone and status == 'P' then
     return undo(hash, due, gid, request, reason, lease_us)

@@ -28,7 +28,7 @@ local function claim_due(k, a)
     for i = 1, #claimed, 2 do
       local gid, due_at = claimed[i], claimed[i + 1]
       scores[i], scores[i + 1] = score, gid
-      reply[4 + i], reply[5 + i] = gid, integer(due_at)
+      reply[4 + i], reply[5 + i] = gid, integer(tonumber(due_at))
     end
     call('ZADD', due, 'XX', unpack(scores))
   end
@@ -37,7 +37,7 @@ local function claim_due(k, a)
   end
   local first = call('ZRANGE', due, '0', '0', 'WITHSCORES')
   if first[2] then
-    reply[3] = integer(first[2])
+    reply[3] = integer(tonumber(first[2]))
   end
   return reply
 end

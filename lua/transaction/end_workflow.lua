@@ -25,8 +25,6 @@
 --
 -- One script: it takes the hold away in the same change, so that nobody resumes what has ended.
 
-local retention_ms = integer(ARGV[1])
-
 local function end_workflow(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
   local gid, request, final = ARGV[a], ARGV[a + 1], ARGV[a + 2]
@@ -50,7 +48,7 @@ local function end_workflow(k, a)
   if status ~= 'P' then
     return { 'conflict', status }
   end
-  stop(hash, body, due, ended, gid, request, final, reason, retention_ms)
+  stop(hash, body, due, ended, gid, request, final, reason)
   if result ~= '' then
     call('HSET', hash, 'e', result)
   end

@@ -10,8 +10,8 @@
 -- ARGV:
 --   [1] retention of ended ones, in ms
 -- and for each item:
---   [1] token of the hold
---   [2] number of this state
+--   [1] `<token>;<n>;` with the number of the state before this one
+--   [2] `<token>;<n>;` with the number of this state
 --   [3] status letter, C or F
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
@@ -32,14 +32,12 @@
 -- One script: what ends is no longer due, expires and is listed in one change, so that neither an
 -- entry of an ended one nor an ended one that never expires is left.
 
-local retention_ms = integer(ARGV[1])
-
 local function finish(k, a)
   local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
   local gid = ARGV[a + 7]
 
   local packed = call('HGET', hash, 's')
-  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
+  local verdict, mode, kept, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
@@ -49,11 +47,11 @@ local function finish(k, a)
   if has_large_body and not body then
     return 'with_body'
   end
-  leave_due(due, ended, gid, retention_ms)
-  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
-  call('PEXPIRE', hash, retention_ms)
+  leave_due(due, ended, gid)
+  write_record(hash, a, ARGV[a + 1], mode, kept, old_status)
+  call('PEXPIREAT', hash, expires_at)
   if has_large_body then
-    call('PEXPIRE', body, retention_ms)
+    call('PEXPIREAT', body, expires_at)
   end
   return 'written'
 end

@@ -21,8 +21,6 @@
 --
 -- One script: it takes the hold away in the same change, so its holder's next write is refused.
 
-local retention_ms = integer(ARGV[1])
-
 local function force_stop(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
   local gid, request, reason = ARGV[a], ARGV[a + 1], ARGV[a + 2]
@@ -38,8 +36,7 @@ local function force_stop(k, a)
   if is_final(status) then
     return { 'ended', status }
   end
-  local new_reason = stored[2] and '' or reason
-  return stop(hash, body, due, ended, gid, request, 'F', new_reason, retention_ms)
+  return stop(hash, body, due, ended, gid, request, 'F', stored[2] and '' or reason)
 end
 
 return each_item(4, 1, 3, force_stop)

@@ -28,7 +28,7 @@ local function query(k, a)
   local score = call('ZSCORE', due, gid)
   -- What is absent is false: a reply ends at its first nil.
   found[7] = found[7] or false
-  found[8] = score and integer(score)
+  found[8] = score and integer(tonumber(score)) or false
   found[9] = found[7] and call('HGET', hash, 'e')
   return found
 end

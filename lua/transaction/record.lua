@@ -4,8 +4,8 @@
 -- KEYS, for each item:
 --   [1] tandem:{TAG}:g:<gid>  the transaction, hash
 -- ARGV, for each item:
---   [1] token of the hold
---   [2] number of this state
+--   [1] `<token>;<n>;` with the number of the state before this one
+--   [2] `<token>;<n>;` with the number of this state
 --   [3] status letter
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
@@ -26,11 +26,11 @@ local function record(k, a)
   local hash = KEYS[k]
 
   local packed = call('HGET', hash, 's')
-  local verdict, mode, request, not_before, old_status = judge_record(hash, packed, a)
+  local verdict, mode, kept, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
-  write_record(hash, a, ARGV[a], mode, request, not_before, old_status)
+  write_record(hash, a, ARGV[a + 1], mode, kept, old_status)
   return 'written'
 end
 

@@ -5,8 +5,8 @@
 --   [1] tandem:{TAG}:g:<gid>  the transaction, hash
 --   [2] tandem:{TAG}:due      due times of its shard, sorted set
 -- ARGV, for each item:
---   [1] token of the hold
---   [2] number of this state
+--   [1] `<token>;<n>;` with the number of the state before this one
+--   [2] `<token>;<n>;` with the number of this state
 --   [3] status letter
 --   [4] rest of the packed state
 --   [5] reason, '' for none; P and S have none
@@ -27,16 +27,17 @@
 
 local function rest(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
-  local gid, due_at = ARGV[a + 7], tonumber(ARGV[a + 8])
+  local hold, gid, due_at = ARGV[a + 1], ARGV[a + 7], tonumber(ARGV[a + 8])
 
   local stored = call('HMGET', hash, 's', 'w')
-  local verdict, mode, request, not_before, old_status = judge_record(hash, stored[1], a)
+  local verdict, mode, kept, old_status = judge_record(hash, stored[1], a)
   if verdict then
     return verdict
   end
   local is_woken = stored[2]
   put_due_anew(due, gid, is_woken and now or due_at)
-  write_record(hash, a, '', mode, request, not_before, old_status)
+  -- Without its token.
+  write_record(hash, a, string.match(hold, ';.*'), mode, kept, old_status)
   if is_woken then
     call('HDEL', hash, 'w')
   end

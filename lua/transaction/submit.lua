@@ -38,8 +38,6 @@
 -- One script, since two nodes may be asked to submit the same gid at once, and since what is stored
 -- as held must be due at the end of the lease. Refused when Redis is full; promote is not.
 
-local retention_ms = integer(ARGV[1])
-
 local function create(k, a)
   local hash, due = KEYS[k], KEYS[k + 1]
   local gid, request, mode = ARGV[a], ARGV[a + 1], ARGV[a + 2]
@@ -61,7 +59,7 @@ local function create(k, a)
   local token, not_before = '', ''
   if has_ended then
     local ended = KEYS[has_large_body and x + 2 or x]
-    leave_due(due, ended, gid, retention_ms)
+    leave_due(due, ended, gid)
   elseif delay ~= '' and delay ~= '0' then
     -- The delay wins over the hold: nothing may be called before it is over.
     not_before = from_now(delay)
@@ -77,13 +75,13 @@ local function create(k, a)
     call('HSET', hash, 'c', now_text, 's', packed)
     adopt_body(staged, body_key)
     if has_ended then
-      call('PEXPIRE', body_key, retention_ms)
+      call('PEXPIREAT', body_key, expires_at)
     end
   else
     call('HSET', hash, 'c', now_text, 's', packed, 'b', body)
   end
   if has_ended then
-    call('PEXPIRE', hash, retention_ms)
+    call('PEXPIREAT', hash, expires_at)
   end
   return token == '' and 'created' or 'created_held'
 end

@@ -1,20 +1,26 @@
-//! Limits of the calls per participant host, so that a slow one holds up nobody else's calls.
+//! What is kept per participant host: limits of its calls, so that a slow one holds up nobody else's
+//! calls, and its connections.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use metrics::Gauge;
 use tokio::{
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::telemetry::metrics::Metrics;
+
+use super::{
+    connection::Connection,
+    idle::{Idle, SWEEP_EVERY},
+};
 
 /// From this many known hosts on, idle ones are looked for and dropped. A host costs about 200
 /// bytes, and few systems have more participants.
@@ -24,6 +30,8 @@ const HOSTS_SWEPT_FROM: usize = 1_024;
 pub(super) struct Hosts {
     calls_per_host: usize,
     known: Mutex<Known>,
+    /// Whether a task looks after the connections that no call has.
+    is_swept: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -39,6 +47,7 @@ struct Host {
     room: Semaphore,
     /// Calls under way and calls that wait.
     admitted: AtomicUsize,
+    idle: Idle,
 }
 
 /// There was no room for a call in time.
@@ -52,6 +61,7 @@ impl Hosts {
         Self {
             calls_per_host: calls_per_host.min(Semaphore::MAX_PERMITS / 2),
             known: Mutex::new(known),
+            is_swept: AtomicBool::new(false),
             metrics,
         }
     }
@@ -79,8 +89,17 @@ impl Hosts {
         Ok(Place { admitted, _under_way })
     }
 
+    /// Keeps `connection`, to the host of `place`, for its next call; or closes it when none comes
+    /// soon.
+    pub(super) fn keep(self: &Arc<Self>, place: &Place, connection: Box<Connection>) {
+        place.idle().put(connection);
+        if !self.is_swept.load(Ordering::Relaxed) && !self.is_swept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
     fn host(&self, name: &str) -> Arc<Host> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if let Some(host) = known.by_name.get(name) {
             return Arc::clone(host);
         }
@@ -92,9 +111,38 @@ impl Hosts {
         let host = Arc::new(Host {
             room: Semaphore::new(self.calls_per_host),
             admitted: AtomicUsize::new(0),
+            idle: Idle::default(),
         });
         known.by_name.insert(name.into(), Arc::clone(&host));
         host
+    }
+
+    /// Closes the connections that are idle for too long, and says whether any is left.
+    fn sweep_connections(&self) -> bool {
+        let hosts: Vec<_> = self.lock().by_name.values().map(Arc::clone).collect();
+        let mut is_any_left = false;
+        for host in hosts {
+            is_any_left |= host.idle.sweep();
+        }
+        is_any_left
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sweeps the connections of `hosts` until there are none.
+async fn sweep(hosts: Weak<Hosts>) {
+    loop {
+        sleep(SWEEP_EVERY).await;
+        let Some(hosts) = hosts.upgrade() else { return };
+        // Told before looking: who keeps a connection after the look finds that nobody sweeps (the
+        // lock that both take orders the two).
+        hosts.is_swept.store(false, Ordering::Relaxed);
+        if !hosts.sweep_connections() || hosts.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
     }
 }
 
@@ -102,6 +150,13 @@ impl Hosts {
 pub(super) struct Place {
     admitted: Admitted,
     _under_way: Counted,
+}
+
+impl Place {
+    /// The connections to its host that no call has.
+    pub(super) fn idle(&self) -> &Idle {
+        &self.admitted.host.idle
+    }
 }
 
 impl Drop for Place {

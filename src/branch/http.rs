@@ -3,14 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use ::http::HeaderMap;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper::{Response, Uri, body::Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -20,35 +13,31 @@ use crate::{
 
 use super::{
     Caller,
+    connection::{Connection, Dialer, Outgoing},
     hosts::{Hosts, Place},
+    json_rpc,
     outcome::Answer,
+    policy::CallPolicy,
     redirect::{Hop, REDIRECTS_MAX},
     request::{base_headers, request},
-    tls,
     url::{self, HttpUrl},
 };
-
-/// A connection is given up this long after its last call. Common servers close idle ones after
-/// 5 s; if we do so earlier, no call is lost to a connection that is being closed.
-const IDLE_MAX: Duration = Duration::from_secs(4);
-
-/// Bound on making a connection, over all addresses of the host. Within the call's own timeout; it
-/// matters where that is long, and for connections that their call waits for no more.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Bound on any call, so that its end is a time that can be computed.
 const CALL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What an operator may set about the calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerSettings {
     /// Calls under way to one participant host at most, and as many again wait. At least 1.
     pub calls_per_host: usize,
+    /// Which hosts and addresses may be called.
+    pub policy: CallPolicy,
 }
 
 impl Default for CallerSettings {
     fn default() -> Self {
-        Self { calls_per_host: 256 }
+        Self { calls_per_host: 256, policy: CallPolicy::default() }
     }
 }
 
@@ -69,9 +58,10 @@ pub enum CallerError {
 /// timeout; it is [`Outcome::Busy`] when none came, and at once when as many wait as may. A hop to
 /// another host by a redirect counts there.
 pub struct HttpCaller {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    dialer: Dialer,
     base_headers: HeaderMap,
-    hosts: Hosts,
+    hosts: Arc<Hosts>,
+    policy: Arc<CallPolicy>,
     metrics: Arc<Metrics>,
 }
 
@@ -81,29 +71,16 @@ impl HttpCaller {
     /// # Errors
     /// When `settings` let no call through, or TLS cannot be set up.
     pub fn new(settings: CallerSettings, metrics: Arc<Metrics>) -> Result<Self, CallerError> {
-        let CallerSettings { calls_per_host } = settings;
+        let CallerSettings { calls_per_host, policy } = settings;
         if calls_per_host == 0 {
             return Err(CallerError::NoCalls);
         }
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_MAX));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::config()?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_MAX)
-            // All that were busy at once may stay, or a burst would connect anew for each call.
-            .pool_max_idle_per_host(calls_per_host)
-            .build(connector);
+        let policy = Arc::new(policy);
         Ok(Self {
-            client,
+            dialer: Dialer::new(Arc::clone(&policy))?,
             base_headers: base_headers(),
-            hosts: Hosts::new(calls_per_host, Arc::clone(&metrics)),
+            hosts: Arc::new(Hosts::new(calls_per_host, Arc::clone(&metrics))),
+            policy,
             metrics,
         })
     }
@@ -131,13 +108,20 @@ impl HttpCaller {
         mut place: Place,
         deadline: Instant,
     ) -> Result<Outcome, String> {
+        let text = json_rpc::text(call)?;
+        let rpc = text.as_ref().map(|payload| BranchCall { payload, ..call.clone() });
+        let call = rpc.as_ref().unwrap_or(call);
         let mut hop = Hop::first(url::address(parts, call)?);
         for _ in 0..=REDIRECTS_MAX {
+            self.policy.check(&hop.uri).map_err(|denied| denied.to_string())?;
             let request = request(&hop, call, &self.base_headers)?;
-            let reply = self.client.request(request).await.map_err(|error| told(&error))?;
+            let (mut connection, reply) = self.send(&hop.uri, request, &place).await?;
             let (head, body) = reply.into_parts();
             // Also of a redirect the body is read, or its connection would be lost.
-            let answer = read(Answer::with_headers(&head.headers), body).await?;
+            let answer = read(Answer::of(call, &head.headers), body, &mut connection).await?;
+            if connection.is_reusable() {
+                self.hosts.keep(&place, connection);
+            }
             let Some(next) = hop.next(head.status, &head.headers) else {
                 drop(place);
                 return Ok(answer.outcome(head.status, call.url));
@@ -155,6 +139,35 @@ impl HttpCaller {
         }
         Err(format!("was redirected more than {REDIRECTS_MAX} times"))
     }
+
+    /// Sends `request` to `uri`, over a connection that was used before if there is one.
+    ///
+    /// Such a one may have been closed meanwhile. If that is noticed before anything was sent, the
+    /// next one serves; after that nobody knows whether the participant saw the request, so it is
+    /// never sent again here.
+    async fn send(
+        &self,
+        uri: &Uri,
+        mut request: Outgoing,
+        place: &Place,
+    ) -> Result<(Box<Connection>, Response<Incoming>), String> {
+        while let Some(mut connection) = place.idle().take() {
+            match connection.send(request).await {
+                Ok(reply) => return Ok((connection, reply)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(told(&error.into_error())),
+                },
+            }
+        }
+        // A new connection is rare and takes much room: it has its own.
+        let dialled = Box::pin(self.dialer.dial(uri)).await;
+        let mut connection = dialled.map_err(|error| told(&*error))?;
+        match connection.send(request).await {
+            Ok(reply) => Ok((connection, reply)),
+            Err(error) => Err(told(&error.into_error())),
+        }
+    }
 }
 
 impl Caller for HttpCaller {
@@ -166,14 +179,25 @@ impl Caller for HttpCaller {
     }
 
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String> {
-        url::check(url, protocol)
+        match url::check(url, protocol)? {
+            Some(uri) => self.policy.check(&uri).map_err(|denied| denied.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_payload(&self, url: &str, protocol: Protocol, payload: &[u8]) -> Result<(), String> {
+        if json_rpc::is_spoken(url, protocol) { json_rpc::check_payload(payload) } else { Ok(()) }
     }
 }
 
 /// Reads the whole body, however long: a word at its end counts too. What is kept is bounded, and
 /// the time by the call's timeout.
-async fn read(mut answer: Answer, mut body: Incoming) -> Result<Answer, String> {
-    while let Some(frame) = body.frame().await {
+async fn read(
+    mut answer: Answer,
+    mut body: Incoming,
+    connection: &mut Connection,
+) -> Result<Answer, String> {
+    while let Some(frame) = connection.next_frame(&mut body).await {
         if let Ok(piece) = frame.map_err(|error| told(&error))?.into_data() {
             answer.read(&piece);
         }

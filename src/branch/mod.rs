@@ -1,9 +1,13 @@
 //! Out: calls participants and reads their answers. Knows no transaction beyond the call in hand.
 
+mod connection;
 mod credentials;
 mod hosts;
 mod http;
+mod idle;
+mod json_rpc;
 mod outcome;
+mod policy;
 mod redirect;
 mod request;
 mod tls;
@@ -13,7 +17,10 @@ use std::future::Future;
 
 use crate::model::{BranchCall, Outcome, Protocol};
 
-pub use self::http::{CallerError, CallerSettings, HttpCaller};
+pub use self::{
+    http::{CallerError, CallerSettings, HttpCaller},
+    policy::{CallPolicy, HostRules},
+};
 
 /// Calls branches. What cannot be called is an [`Outcome`] like any other: nothing here fails.
 pub trait Caller: Send + Sync + 'static {
@@ -26,4 +33,18 @@ pub trait Caller: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the URL and what would be right, for the client.
     fn check_url(&self, url: &str, protocol: Protocol) -> Result<(), String>;
+
+    /// Whether `url`, which was found good, can be called with `payload`; asked before anything is
+    /// stored. Every payload will do where the way to call has no form for it.
+    ///
+    /// # Errors
+    /// What is wrong with the payload, for the client; never the payload itself.
+    fn check_payload(
+        &self,
+        _url: &str,
+        _protocol: Protocol,
+        _payload: &[u8],
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }

@@ -4,7 +4,9 @@ use ::http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use bytes::Bytes;
 use memchr::memmem;
 
-use crate::model::{Outcome, REASON_BYTES_MAX, clip};
+use crate::model::{BranchCall, Outcome, REASON_BYTES_MAX, clip};
+
+use super::json_rpc::{self, RpcAnswer};
 
 const ONGOING: &[u8] = b"ONGOING";
 const FAILURE: &[u8] = b"FAILURE";
@@ -27,11 +29,18 @@ pub(super) struct Answer {
     tail: Bytes,
     /// The body was compressed, unasked: what it says is not known.
     is_encoded: bool,
+    /// The body as a whole, where the answer is one of JSON-RPC.
+    rpc: Option<RpcAnswer>,
 }
 
 impl Answer {
-    /// The answer that begins with `headers`; its body is still to be read.
-    pub(super) fn with_headers(headers: &HeaderMap) -> Self {
+    /// The answer to `call` that begins with `headers`; its body is still to be read.
+    pub(super) fn of(call: &BranchCall<'_>, headers: &HeaderMap) -> Self {
+        let is_rpc = json_rpc::is_spoken(call.url, call.protocol);
+        Self { rpc: is_rpc.then(RpcAnswer::default), ..Self::with_headers(headers) }
+    }
+
+    fn with_headers(headers: &HeaderMap) -> Self {
         let is_encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| {
             !encoding.is_empty() && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         });
@@ -44,6 +53,9 @@ impl Answer {
             return;
         }
         self.look_at(piece);
+        if let Some(rpc) = &mut self.rpc {
+            rpc.read(piece);
+        }
         if self.head.is_empty() {
             // Nearly every answer is one piece: nothing is copied, and no word can be cut.
             self.head = piece.slice(..piece.len().min(REASON_BYTES_MAX));
@@ -74,7 +86,7 @@ impl Answer {
             // It may say that it was refused, so it must not pass for done.
             Outcome::Unknown("answered in an encoding that was not asked for".to_owned())
         } else if status == StatusCode::OK {
-            Outcome::Success
+            self.rpc.as_ref().map_or(Outcome::Success, |rpc| rpc.outcome(|| self.reason(url)))
         } else {
             Outcome::Unknown(format!("answered with status {}", status.as_u16()))
         }

@@ -1,15 +1,16 @@
 //! Words a branch call as an HTTP request.
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT},
+    uri::Scheme,
 };
 use bytes::Bytes;
 use http_body_util::Full;
 
 use crate::model::{BranchCall, Mode};
 
-use super::{credentials, redirect::Hop};
+use super::{connection::Outgoing, credentials, redirect::Hop};
 
 /// Who we are, to participants.
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
@@ -33,6 +34,8 @@ const OURS: [&str; 10] = [
 /// there is no content (protocol details, section 2.2).
 pub(super) fn base_headers() -> HeaderMap {
     HeaderMap::from_iter([
+        // Each request has its own; with a place for it here, its headers need not grow.
+        (HOST, HeaderValue::from_static("")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (ACCEPT, HeaderValue::from_static("application/json")),
         (USER_AGENT, HeaderValue::from_static(AGENT)),
@@ -47,15 +50,16 @@ pub(super) fn request(
     hop: &Hop,
     call: &BranchCall<'_>,
     base: &HeaderMap,
-) -> Result<Request<Full<Bytes>>, String> {
+) -> Result<Outgoing, String> {
     let payload = if hop.takes_payload { call.payload.clone() } else { Bytes::new() };
     let is_post = !payload.is_empty() || (call.mode == Mode::Xa && hop.takes_payload);
     let method = if is_post { Method::POST } else { Method::GET };
     let mut request = Request::new(Full::new(payload));
     *request.method_mut() = method;
-    *request.uri_mut() = hop.uri.clone();
+    *request.uri_mut() = path_and_query(&hop.uri);
     let headers = request.headers_mut();
     headers.clone_from(base);
+    headers.insert(HOST, host(&hop.uri)?);
     if let Some(value) = credentials::basic(&hop.uri) {
         headers.insert(AUTHORIZATION, value);
     }
@@ -72,6 +76,20 @@ pub(super) fn request(
         }
     }
     Ok(request)
+}
+
+/// What of an address stands in the request's first line.
+fn path_and_query(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(Uri::default, |target| target.clone().into())
+}
+
+/// The `Host` header: without a user, and without the port that the scheme means anyway.
+fn host(uri: &Uri) -> Result<HeaderValue, &'static str> {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let usual_port = if uri.scheme() == Some(&Scheme::HTTPS) { ":443" } else { ":80" };
+    let host = host.strip_suffix(usual_port).unwrap_or(host);
+    HeaderValue::from_str(host).map_err(|_| "the URL has a host that cannot be sent")
 }
 
 #[cfg(test)]
@@ -118,7 +136,10 @@ mod tests {
         let headers = worded(&first("http://u:p@h/a"), b"x", &brought).unwrap();
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["accept", "authorization", "content-type", "user-agent", "x-text"]);
+        assert_eq!(
+            names,
+            ["accept", "authorization", "content-type", "host", "user-agent", "x-text"]
+        );
         assert_eq!(headers[CONTENT_TYPE], "text/plain");
         assert_eq!(headers[AUTHORIZATION], "Bearer t");
         assert_eq!(headers["x-text"].as_bytes(), "ü".as_bytes());
@@ -136,8 +157,8 @@ mod tests {
     fn what_is_meant_for_one_host_is_not_sent_to_another() {
         let brought = [("authorization", "x"), ("Cookie", "x"), ("Host", "x"), ("X-Other", "x")];
         let here = first("http://h/a");
-        assert_eq!(worded(&here, b"x", &brought).unwrap().len(), 3 + 4);
+        assert_eq!(worded(&here, b"x", &brought).unwrap().len(), 4 + 3);
         let there = Hop { is_first_host: false, ..here };
-        assert_eq!(worded(&there, b"x", &brought).unwrap().len(), 3 + 1);
+        assert_eq!(worded(&there, b"x", &brought).unwrap().len(), 4 + 1);
     }
 }

@@ -4,6 +4,8 @@ use ::http::Uri;
 
 use crate::model::{BranchCall, Protocol};
 
+use super::json_rpc;
+
 /// The longest URL that is taken, in bytes.
 ///
 /// What is added to the query must still fit into the 64 KiB that a parsed URI may have; at worst
@@ -35,9 +37,6 @@ pub(super) fn split(url: &str, protocol: Protocol) -> Result<HttpUrl<'_>, String
     else {
         return Err(not_http(url, protocol));
     };
-    if protocol == Protocol::JsonRpc && url.contains("method") {
-        return Err("calls a JSON-RPC method, which is not served yet".to_owned());
-    }
     let scheme_bytes = url.len() - after_scheme.len();
     let authority_bytes = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
     let (host, rest) = url.split_at(scheme_bytes + authority_bytes);
@@ -45,13 +44,14 @@ pub(super) fn split(url: &str, protocol: Protocol) -> Result<HttpUrl<'_>, String
     Ok(HttpUrl { host, rest })
 }
 
-/// Checks all of `url` that a call will need (see [`super::Caller::check_url`]).
+/// Checks all of `url` that a call will need (see [`super::Caller::check_url`]), and answers the
+/// address without what a call adds to it; `None` for the empty URL, which is no call.
 ///
 /// # Errors
 /// What is wrong, for the client.
-pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
+pub(super) fn check(url: &str, protocol: Protocol) -> Result<Option<Uri>, String> {
     if url.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let parts = split(url, protocol)?;
     if url.len() > URL_BYTES_MAX {
@@ -59,31 +59,38 @@ pub(super) fn check(url: &str, protocol: Protocol) -> Result<(), String> {
     }
     let mut address = String::with_capacity(url.len());
     push_clean(&mut address, parts);
-    callable(address).map(drop).map_err(str::to_owned)
+    callable(address).map(Some).map_err(str::to_owned)
 }
 
 /// The address of `call`: its URL's own query first, then what names the branch, in alphabetical
-/// order and form-encoded (protocol details, section 2.2).
+/// order and form-encoded (protocol details, section 2.2). JSON-RPC names it in the body instead.
 ///
 /// # Errors
 /// The URL cannot be called.
 pub(super) fn address(parts: HttpUrl<'_>, call: &BranchCall<'_>) -> Result<Uri, String> {
     let mut address = String::with_capacity(call.url.len() + call.gid.as_str().len() + QUERY_BYTES);
     push_clean(&mut address, parts);
+    if !json_rpc::is_spoken(call.url, call.protocol) {
+        push_names(&mut address, parts, call);
+    }
+    callable(address).map_err(|reason| ["the URL ", reason].concat())
+}
+
+/// Appends what names the branch.
+fn push_names(address: &mut String, parts: HttpUrl<'_>, call: &BranchCall<'_>) {
     match parts.rest.split_once('?') {
         None => address.push('?'),
         Some((_, "")) => {}
         Some(_) => address.push('&'),
     }
     address.push_str("branch_id=");
-    push_form_encoded(&mut address, call.branch_id);
+    push_form_encoded(address, call.branch_id);
     address.push_str("&gid=");
-    push_form_encoded(&mut address, call.gid.as_str());
+    push_form_encoded(address, call.gid.as_str());
     address.push_str("&op=");
-    push_form_encoded(&mut address, call.op_word);
+    push_form_encoded(address, call.op_word);
     address.push_str("&trans_type=");
-    push_form_encoded(&mut address, call.mode.as_str());
-    callable(address).map_err(|reason| ["the URL ", reason].concat())
+    push_form_encoded(address, call.mode.as_str());
 }
 
 fn not_http(url: &str, protocol: Protocol) -> String {
@@ -174,6 +181,10 @@ mod tests {
     use super::*;
 
     fn built(url: &str, gid: &str) -> String {
+        built_for(Protocol::Http, url, gid)
+    }
+
+    fn built_for(protocol: Protocol, url: &str, gid: &str) -> String {
         let gid = Gid::new(gid).unwrap();
         let call = BranchCall {
             gid: &gid,
@@ -182,12 +193,12 @@ mod tests {
             op: Op::Action,
             op_word: "action",
             url,
-            protocol: Protocol::Http,
+            protocol,
             payload: &Bytes::new(),
             headers: None,
             timeout: Duration::from_secs(3),
         };
-        address(split(url, Protocol::Http).unwrap(), &call).unwrap().to_string()
+        address(split(url, protocol).unwrap(), &call).unwrap().to_string()
     }
 
     #[test]
@@ -211,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn a_json_rpc_method_is_called_at_its_own_url() {
+        let built = |url| built_for(Protocol::JsonRpc, url, "g");
+        assert_eq!(built("http://h/rpc?method=pay#part"), "http://h/rpc?method=pay");
+        assert_eq!(built("http://h?method=a b"), "http://h/?method=a%20b");
+        assert!(built("http://h/pay").ends_with("&trans_type=saga"), "it is no JSON-RPC");
+    }
+
+    #[test]
     fn a_gid_is_form_encoded() {
         for (gid, encoded) in [
             ("A-b_0.9~", "A-b_0.9~"),
@@ -228,11 +247,12 @@ mod tests {
     fn plain_http_is_fine_under_every_protocol() {
         for url in ["", "http://h", "https://h:81/a?x=1", "http://[::1]:81/", "http://u:p@h/a b"] {
             for protocol in Protocol::ALL {
-                assert_eq!(check(url, protocol), Ok(()), "{url} under {protocol:?}");
+                assert!(check(url, protocol).is_ok(), "{url} under {protocol:?}");
             }
         }
-        assert_eq!(check("http://h/?method=x", Protocol::Http), Ok(()));
-        assert_eq!(check("http://h/?method=x", Protocol::Grpc), Ok(()));
+        for protocol in Protocol::ALL {
+            assert!(check("http://h/?method=x", protocol).is_ok(), "under {protocol:?}");
+        }
     }
 
     #[test]
@@ -257,7 +277,6 @@ mod tests {
             ("topic://orders", Grpc, "topic not found"),
             ("h:80/pkg.Service/Method", Grpc, "gRPC"),
             ("h:80/pkg.Service/Method", JsonRpc, "gRPC"),
-            ("http://h/?method=x", JsonRpc, "JSON-RPC"),
             (long.as_str(), Http, "at most"),
         ] {
             let told = check(url, protocol).unwrap_err();

@@ -6,7 +6,11 @@ use super::{
     redis_url::{RedisUrl, SCHEMES},
     span::{parse_size, parse_span},
 };
-use crate::telemetry::logging::{self, LogFormat};
+use crate::{
+    api::ApiToken,
+    branch::HostRules,
+    telemetry::logging::{self, LogFormat},
+};
 
 /// How a value looks; what the reference and the faults say of it.
 pub(super) trait Shape {
@@ -19,6 +23,11 @@ pub(super) trait Shape {
     /// The value as faults may show it: without secrets.
     fn shown(&self, text: &str) -> String {
         text.to_owned()
+    }
+
+    /// Whether the file may also have it as a list of texts, which are read with commas between.
+    fn may_be_list(&self) -> bool {
+        false
     }
 }
 
@@ -209,6 +218,100 @@ impl Kind for Url {
 
     fn absent(&self) -> Option<Option<RedisUrl>> {
         Some(None)
+    }
+}
+
+/// The path of a file that is there.
+pub(super) struct File;
+
+impl File {
+    /// What is allowed of a file whose content is of this kind.
+    pub(super) fn holding(content: &impl Shape) -> String {
+        format!("the path of a file that holds {}", content.allowed())
+    }
+}
+
+impl Shape for File {
+    fn placeholder(&self) -> &'static str {
+        "FILE"
+    }
+
+    fn allowed(&self) -> String {
+        "the path of a file".to_owned()
+    }
+}
+
+impl Kind for File {
+    type Value = Option<PathBuf>;
+
+    fn read(&self, text: &str) -> Option<Option<PathBuf>> {
+        Folder.read(text).map(Some)
+    }
+
+    fn absent(&self) -> Option<Option<PathBuf>> {
+        Some(None)
+    }
+}
+
+/// A secret that clients know.
+pub(super) struct Token;
+
+impl Shape for Token {
+    fn placeholder(&self) -> &'static str {
+        "TOKEN"
+    }
+
+    fn allowed(&self) -> String {
+        "1 to 512 visible ASCII characters without spaces, such as `openssl rand -hex 32` prints"
+            .to_owned()
+    }
+
+    fn shown(&self, text: &str) -> String {
+        if text.is_empty() { String::new() } else { "***".to_owned() }
+    }
+}
+
+impl Kind for Token {
+    type Value = Option<ApiToken>;
+
+    fn read(&self, text: &str) -> Option<Option<ApiToken>> {
+        ApiToken::parse(text).map(Some)
+    }
+
+    fn absent(&self) -> Option<Option<ApiToken>> {
+        Some(None)
+    }
+}
+
+/// A list of hosts.
+pub(super) struct Hosts;
+
+impl Shape for Hosts {
+    fn placeholder(&self) -> &'static str {
+        "HOSTS"
+    }
+
+    fn allowed(&self) -> String {
+        "names, *.domain for all below it, addresses and networks, with commas between: \
+         bank.example,*.shop.example,10.0.0.0/8,fd00::/8"
+            .to_owned()
+    }
+
+    fn may_be_list(&self) -> bool {
+        true
+    }
+}
+
+impl Kind for Hosts {
+    type Value = HostRules;
+
+    // An empty one is more likely a variable that was lost than a wish.
+    fn read(&self, text: &str) -> Option<HostRules> {
+        HostRules::parse(text).filter(|rules| *rules != HostRules::default())
+    }
+
+    fn absent(&self) -> Option<HostRules> {
+        Some(HostRules::default())
     }
 }
 

@@ -18,7 +18,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ArgMatches;
 
@@ -28,11 +28,19 @@ pub use self::{
     redis_url::RedisUrl,
 };
 use self::{
-    kind::{Address, Bytes, Count, Filter, Folder, Format, Prefix, Span, Threads, Url},
+    kind::{
+        Address, Bytes, Count, File, Filter, Folder, Format, Hosts, Prefix, Span, Threads, Token,
+        Url,
+    },
     setting::{Setting, settings},
     sources::Values,
 };
-use crate::{pattern::Policy, telemetry::logging::LogFormat};
+use crate::{
+    api::ApiToken,
+    branch::{CallPolicy, HostRules},
+    pattern::Policy,
+    telemetry::logging::LogFormat,
+};
 
 settings! {
     /// The Redis that holds the state. Without it tandem starts a Redis of its own, which keeps its
@@ -41,6 +49,13 @@ settings! {
 
     /// Where the HTTP API listens.
     http_addr: SocketAddr = "127.0.0.1:36789", Address;
+
+    /// What clients of the API must send as `Authorization: Bearer TOKEN`; without one, whoever can
+    /// connect may ask. A flag shows in the list of processes; `api_token_file` does not.
+    api_token: Option<ApiToken> = "", Token;
+
+    /// A file that holds the token of the API, instead of `api_token`.
+    api_token_file: Option<PathBuf> = "", File;
 
     /// Where the gRPC API will listen; accepted, and not served yet.
     grpc_addr: SocketAddr = "127.0.0.1:36790", Address;
@@ -72,6 +87,13 @@ settings! {
 
     /// Most calls under way at a time to one participant's host.
     calls_per_host_max: usize = "256", Count { min: 1, max: 65_535 };
+
+    /// The only hosts that may be called; without it all but link-local addresses, which need a
+    /// network of their own here.
+    calls_allow: HostRules = "", Hosts;
+
+    /// Hosts that may not be called, even if `calls_allow` has them.
+    calls_deny: HostRules = "", Hosts;
 
     /// Longest body of a request.
     body_bytes_max: usize = "8MiB", Bytes { min: "1KiB", max: "256MiB" };
@@ -121,12 +143,18 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Faults> {
         let mut values = Values::collect(flags, variables);
-        let partial = Partial::read(&mut values);
+        let mut partial = Partial::read(&mut values);
+        partial.read_token_file(&mut values);
         partial.check_together(&mut values);
         match (partial.complete(), values.into_faults()) {
             (Some(config), faults) if faults.is_empty() => Ok(config),
             (_, faults) => Err(Faults(faults)),
         }
+    }
+
+    /// Which hosts may be called.
+    pub fn call_policy(&self) -> CallPolicy {
+        CallPolicy { allow: self.calls_allow.clone(), deny: self.calls_deny.clone() }
     }
 
     /// What the server sets where a transaction says nothing.
@@ -142,6 +170,23 @@ impl Config {
 }
 
 impl Partial {
+    /// Takes the token from its file, if it is in one.
+    fn read_token_file(&mut self, values: &mut Values) {
+        let Some(Some(path)) = &self.api_token_file else { return };
+        if !matches!(self.api_token, Some(None)) {
+            values.refuse("api_token_file", "only where there is no api_token".to_owned());
+            return;
+        }
+        match fs::read_to_string(path) {
+            // Editors and `echo` end a file with a newline.
+            Ok(text) => match ApiToken::parse(text.trim()) {
+                Some(token) => self.api_token = Some(Some(token)),
+                None => values.refuse("api_token_file", File::holding(&Token)),
+            },
+            Err(error) => values.refuse_file(path, &error),
+        }
+    }
+
     /// Finds what no setting shows alone.
     fn check_together(&self, values: &mut Values) {
         // A renewal may take as long as Redis may, and must be answered while the lease still runs.

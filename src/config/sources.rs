@@ -1,6 +1,10 @@
 //! Where values come from, laid over each other.
 
-use std::{collections::BTreeMap, iter, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io, iter,
+    path::{Path, PathBuf},
+};
 
 use clap::ArgMatches;
 use config::{FileFormat, Map, Source, Value, ValueKind};
@@ -72,7 +76,7 @@ impl Values {
         let Some(value) = self.merged.get(name) else {
             return kind.absent();
         };
-        let read = value.clone().into_string().ok().and_then(|text| kind.read(&text));
+        let read = plain(value, kind.may_be_list()).and_then(|text| kind.read(&text));
         if read.is_none() {
             self.refuse(name, kind.allowed());
         }
@@ -83,6 +87,12 @@ impl Values {
     pub(super) fn refuse(&mut self, name: &str, allowed: String) {
         let (value, origin) = self.shown(name);
         self.faults.push(Fault::Value { setting: name.to_owned(), value, origin, allowed });
+    }
+
+    /// Notes that the file at `path`, which a setting names, cannot be read.
+    pub(super) fn refuse_file(&mut self, path: &Path, error: &io::Error) {
+        let path = path.display().to_string();
+        self.faults.push(Fault::File { path, message: error.to_string() });
     }
 
     /// The value of `name` and where it came from, in words.
@@ -108,7 +118,25 @@ impl Values {
 
 /// A value as it was written, or what it is if it is not a plain one.
 fn written(value: &Value) -> String {
-    value.clone().into_string().unwrap_or_else(|_| "a list or a table".to_owned())
+    plain(value, false).unwrap_or_else(|| "a list or a table".to_owned())
+}
+
+/// A value as text; `None` if it is a table, or a list where none may be.
+fn plain(value: &Value, may_be_list: bool) -> Option<String> {
+    if !may_be_list || !matches!(value.kind, ValueKind::Array(_)) {
+        return value.clone().into_string().ok();
+    }
+    let parts = value.clone().into_array().ok()?.into_iter().map(|part| part.into_string().ok());
+    Some(parts.collect::<Option<Vec<_>>>()?.join(","))
+}
+
+/// What is wrong with a file, without the line that it quotes: a secret may stand there.
+fn without_quote(message: &str) -> String {
+    let is_quote = |line: &&str| {
+        let rest = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.trim_start().starts_with('|')
+    };
+    message.trim_end().lines().filter(|line| !is_quote(line)).collect::<Vec<_>>().join(": ")
 }
 
 fn defaults_layer() -> Layer {
@@ -124,7 +152,7 @@ fn file_layer(path: PathBuf, faults: &mut Vec<Fault>) -> Layer {
     let found =
         std::fs::read_to_string(&path).map_err(|error| error.to_string()).and_then(|text| {
             let file = config::File::from_str(&text, FileFormat::Toml);
-            file.collect().map_err(|error| error.to_string())
+            file.collect().map_err(|error| without_quote(&error.to_string()))
         });
     let mut layer = Layer::default();
     match found {

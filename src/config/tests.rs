@@ -125,6 +125,72 @@ fn no_fault_shows_a_password() {
 }
 
 #[test]
+fn the_token_of_the_api_comes_from_a_flag_a_variable_or_a_file() {
+    let token = ApiToken::parse("s3cret");
+    assert_eq!(load_with(&[], &[]).expect("a configuration").api_token, None);
+    let (_setting, path) = file("api_token = \"s3cret\"\n");
+    let (_lone, lone) = file("  s3cret\n");
+    for (flags, variables) in [
+        (vec!["--api-token", "s3cret"], vec![]),
+        (vec![], vec![("TANDEM_API_TOKEN", "s3cret")]),
+        (vec!["--config", path.as_str()], vec![]),
+        (vec!["--api-token-file", lone.as_str()], vec![]),
+        (vec![], vec![("TANDEM_API_TOKEN_FILE", lone.as_str())]),
+    ] {
+        let config = load_with(&flags, &variables).expect("a configuration");
+        assert_eq!(config.api_token, token);
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+}
+
+#[test]
+fn no_fault_shows_a_token() {
+    let (_spaced, spaced) = file("s3cret and more\n");
+    let (_bare, bare) = file("lease = \"3s\"\napi_token = s3cret\n");
+    let (_list, list) = file("api_token = [\"s3cret\"]\n");
+    let (_open, open) = file("api_token = \"s3cret\n");
+    let (_misspelt, misspelt) = file("api_tokn = \"s3cret\"\n");
+    for (flags, variables, telling) in [
+        (
+            vec!["--api-token", "s3cret x"],
+            vec![],
+            "api_token is \"***\" (--api-token); allowed: 1 to",
+        ),
+        (vec![], vec![("TANDEM_API_TOKEN", "s3cret\n")], "api_token is \"***\" (TANDEM_API_TOKEN)"),
+        (vec![], vec![("TANDEM_API_TOKEN", "")], "api_token is \"\" (TANDEM_API_TOKEN)"),
+        (vec![], vec![("TANDEM_API_TOKN", "s3cret")], "the nearest is TANDEM_API_TOKEN"),
+        (vec!["--config", misspelt.as_str()], vec![], "the nearest is api_token"),
+        (vec!["--config", bare.as_str()], vec![], ": TOML parse error at line 2, column 13: "),
+        (vec!["--config", open.as_str()], vec![], ": TOML parse error at line 1, "),
+        (vec!["--config", list.as_str()], vec![], "api_token is \"***\" (file "),
+        (vec!["--api-token-file", spaced.as_str()], vec![], "a file that holds 1 to 512 visible"),
+        (vec!["--api-token-file", "/nonexistent/t"], vec![], "file /nonexistent/t: No such file"),
+        (
+            vec!["--api-token-file", spaced.as_str()],
+            vec![("TANDEM_API_TOKEN", "s3cret")],
+            "(--api-token-file); allowed: only where there is no api_token",
+        ),
+    ] {
+        let text = faults(&flags, &variables);
+        assert!(text.contains(telling) && !text.contains("s3cret"), "{text}");
+    }
+}
+
+#[test]
+fn hosts_are_a_text_with_commas_or_a_list_in_the_file() {
+    let (_folder, path) = file("calls_deny = [\"10.0.0.0/8\", \"*.evil.example\"]\n");
+    let config = load_with(&["--config", &path, "--calls-allow", "bank"], &[]).expect("hosts");
+    let policy = config.call_policy();
+    assert_eq!(Some(policy.deny), HostRules::parse("10.0.0.0/8,*.evil.example"));
+    assert_eq!(Some(policy.allow), HostRules::parse("bank"));
+    let (_folder, path) = file("calls_deny = [\"a\", [\"b\"]]\n");
+    let text = faults(&["--config", &path, "--calls-allow", "http://bank"], &[]);
+    assert!(text.contains("calls_allow is \"http://bank\" (--calls-allow)"), "{text}");
+    assert!(text.contains("calls_deny is \"a list or a table\" (file "), "{text}");
+    assert!(faults(&["--calls-deny", ","], &[]).contains("calls_deny is \",\""));
+}
+
+#[test]
 fn addresses_of_services_that_kubernetes_puts_into_pods_are_passed_over() {
     let variables = [
         ("TANDEM_SERVICE_HOST", "10.0.0.1"),

@@ -1,6 +1,9 @@
 //! The id of a global transaction.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 /// The longest gid in bytes, as in the SQL stores of existing servers (protocol details, section A).
 pub const GID_BYTES_MAX: usize = 128;
@@ -56,6 +59,20 @@ impl Gid {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text for logs: a client's control characters are shown, not sent to a terminal.
+    pub fn printable(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            self.0.chars().try_for_each(|letter| {
+                let is_plain = !letter.is_control() && !matches!(letter, '\u{2028}' | '\u{2029}');
+                if is_plain {
+                    f.write_char(letter)
+                } else {
+                    write!(f, "{}", letter.escape_default())
+                }
+            })
+        })
+    }
 }
 
 impl fmt::Display for Gid {
@@ -74,6 +91,12 @@ mod tests {
         assert!(Gid::new(&"x".repeat(GID_BYTES_MAX)).is_ok());
         assert_eq!(Gid::new(""), Err(GidError::Empty));
         assert_eq!(Gid::new(&"x".repeat(129)), Err(GidError::TooLong { bytes: 129 }));
+    }
+
+    #[test]
+    fn logs_show_control_characters() {
+        let gid = Gid::new("ü\u{1b}[31m\u{7}\u{2028}\\").unwrap();
+        assert_eq!(gid.printable().to_string(), "ü\\u{1b}[31m\\u{7}\\u{2028}\\");
     }
 
     #[test]

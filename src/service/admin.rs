@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Service, ServiceError, reading::read, trouble};
+use super::{Body, Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -26,8 +26,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// # Errors
     /// [`ServiceError::Failure`] when its type or status admits no abort; [`ServiceError::Invalid`]
     /// when there is none; otherwise as the kinds say.
-    pub async fn abort(self: &Arc<Self>, body: Bytes) -> Result<(), ServiceError> {
-        let (gid, request) = read(&body)?;
+    pub async fn abort(self: &Arc<Self>, body: impl Into<Body>) -> Result<(), ServiceError> {
+        let (gid, request) = read(&body.into())?;
         let place = self.worker.try_place();
         let deadline = self.worker.deadline();
         let settings = self.worker.settings();
@@ -77,7 +77,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// [`ServiceError::Failure`] when it has ended; [`ServiceError::Invalid`] when there is none;
     /// otherwise as the kinds say.
     pub async fn force_stop(&self, body: Bytes) -> Result<(), ServiceError> {
-        let (gid, _) = read(&body)?;
+        let (gid, _) = read(&body.into())?;
         let token = self.worker.next_token();
         let durability = self.worker.settings().durability;
         let stopped = self.store.force_stop(&gid, &token, durability).await;
@@ -103,7 +103,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// # Errors
     /// [`ServiceError::Invalid`] when there is none; otherwise as the kinds say.
     pub async fn reset_next(&self, body: Bytes) -> Result<(), ServiceError> {
-        let (gid, _) = read(&body)?;
+        let (gid, _) = read(&body.into())?;
         match self.store.reset(&gid).await.map_err(|error| trouble::writing(&error))? {
             Changed::Done => {
                 self.worker.expect(&gid, self.clock.redis_now());
@@ -133,7 +133,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 
     fn ended_by_request(&self, gid: &Gid, mode: Mode) {
-        tracing::info!(%gid, "ended as failed by request");
+        tracing::info!(gid = %gid.printable(), "ended as failed by request");
         self.metrics.finished(mode, Status::Failed, Duration::ZERO);
     }
 }

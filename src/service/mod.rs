@@ -2,6 +2,7 @@
 //! to an answer in the protocol's kinds.
 //!
 //! - `submit`, `prepare`, `admin`: one use case or a family of them a file
+//! - `listing`: all transactions, page by page
 //! - `registered`: branches that come one by one, and workflows
 //! - `reading`: from a body to a checked spec
 //! - `waiting`: an answer that is given only when a round is over
@@ -9,6 +10,7 @@
 
 mod admin;
 mod error;
+mod listing;
 mod new_gid;
 mod prepare;
 mod reading;
@@ -18,6 +20,7 @@ mod trouble;
 mod waiting;
 
 pub use error::ServiceError;
+pub use reading::Body;
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +58,8 @@ pub struct Service<S, C, K> {
     metrics: Arc<Metrics>,
     settings: ServiceSettings,
     queue: Semaphore,
+    /// Pages of the listing that may be under way.
+    pages: Semaphore,
 }
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
@@ -68,7 +73,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         settings: ServiceSettings,
     ) -> Self {
         let queue = Semaphore::new(settings.queue_max.min(Semaphore::MAX_PERMITS));
-        Self { worker, store, caller, clock, metrics, settings, queue }
+        let pages = Semaphore::new(listing::PAGES_AT_ONCE);
+        Self { worker, store, caller, clock, metrics, settings, queue, pages }
     }
 
     /// A gid that nobody had before.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::{Service, ServiceError, reading::read, trouble};
+use super::{Body, Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -18,7 +16,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     ///
     /// # Errors
     /// [`ServiceError::Failure`] when the gid exists in another status; otherwise as the kinds say.
-    pub async fn prepare(&self, body: Bytes) -> Result<(), ServiceError> {
+    pub async fn prepare(&self, body: impl Into<Body>) -> Result<(), ServiceError> {
+        let body = body.into();
         let (gid, request) = read(&body)?;
         let spec = Arc::new(self.spec(gid, request)?);
         match self.store_prepared(&spec, body).await? {
@@ -33,7 +32,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     pub(super) async fn store_prepared(
         &self,
         spec: &Arc<Spec>,
-        body: Bytes,
+        body: Body,
     ) -> Result<Prepared, ServiceError> {
         self.check_backlog(&spec.gid).await?;
         let settings = self.worker.settings();
@@ -41,7 +40,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let item = Prepare {
             token: self.worker.next_token(),
             spec: Arc::clone(spec),
-            body,
+            body: body.json,
             timeout,
             durability: settings.durability,
         };

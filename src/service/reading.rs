@@ -1,5 +1,6 @@
 //! From a body to a spec that can be stored: whatever is wrong with it is told before.
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::{Service, ServiceError, trouble};
@@ -26,10 +27,38 @@ impl From<GidError> for ServiceError {
     }
 }
 
+/// A request's body, and how the gid in it is taken. Bytes alone are a body of the HTTP API.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// The JSON of the request, as it came.
+    pub(super) json: Bytes,
+    keeps_gid: bool,
+}
+
+impl From<Bytes> for Body {
+    /// A body whose gid is taken without line breaks and semicolons, as over HTTP.
+    fn from(json: Bytes) -> Self {
+        Self { json, keeps_gid: false }
+    }
+}
+
+impl Body {
+    /// A body whose gid is taken as it is. Only the HTTP API proper cleans gids (protocol details,
+    /// section 1.1).
+    pub fn with_gid_as_sent(json: Bytes) -> Self {
+        Self { json, keeps_gid: true }
+    }
+
+    /// The gid that was sent as `text`.
+    pub(super) fn gid(&self, text: &str) -> Result<Gid, GidError> {
+        if self.keeps_gid { Gid::new(text) } else { Gid::from_http(text) }
+    }
+}
+
 /// Reads a body and the gid in it.
-pub(super) fn read(body: &[u8]) -> Result<(Gid, Request), ServiceError> {
-    let request = read_request(body)?;
-    let gid = Gid::from_http(&request.gid)?;
+pub(super) fn read(body: &Body) -> Result<(Gid, Request), ServiceError> {
+    let request = read_request(&body.json)?;
+    let gid = body.gid(&request.gid)?;
     Ok((gid, request))
 }
 
@@ -59,6 +88,12 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         for (number, step) in spec.steps.iter().enumerate() {
             check(&step.action, &|| format!("steps[{number}].action"))?;
             check(&step.compensate, &|| format!("steps[{number}].compensate"))?;
+            let payload = spec.payloads.get(number).map_or(&[][..], |payload| payload);
+            for url in [&step.action, &step.compensate] {
+                let checked = self.caller.check_payload(url, spec.protocol, payload);
+                checked
+                    .map_err(|why| ServiceError::Invalid(format!("payloads[{number}]: {why}")))?;
+            }
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
         check_headers(&spec)?;

@@ -3,9 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-
-use super::{Service, ServiceError, reading::read, trouble};
+use super::{Body, Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -22,9 +20,10 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// [`ServiceError::Failure`] when there is none, or it is not prepared any more;
     /// [`ServiceError::Invalid`] when the branch is there with another content; otherwise as the
     /// kinds say.
-    pub async fn register_branch(&self, body: Bytes) -> Result<(), ServiceError> {
-        let registration = read_registration(&body)?;
-        let gid = Gid::from_http(&registration.gid)?;
+    pub async fn register_branch(&self, body: impl Into<Body>) -> Result<(), ServiceError> {
+        let body = body.into();
+        let registration = read_registration(&body.json)?;
+        let gid = body.gid(&registration.gid)?;
         self.check_share(&registration.branch.share)?;
         let branch_id = registration.branch.branch_id.clone();
         let item = Register {
@@ -55,7 +54,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] when the gid is no workflow's; otherwise as the kinds say.
-    pub async fn prepare_workflow(&self, body: Bytes) -> Result<Stored, ServiceError> {
+    pub async fn prepare_workflow(&self, body: impl Into<Body>) -> Result<Stored, ServiceError> {
+        let body = body.into();
         let (gid, request) = read(&body)?;
         let spec = Arc::new(self.spec(gid, request)?);
         if spec.mode != Mode::Workflow {

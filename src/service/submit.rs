@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Service, ServiceError, admin::no_such, reading::read, registered::other_mode, trouble,
+    Body, Service, ServiceError, admin::no_such, reading::read, registered::other_mode, trouble,
     waiting::Wait,
 };
 use crate::{
@@ -31,7 +31,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// [`ServiceError::Failure`] when its status admits no submit, or when it was to wait and the
     /// transaction failed; [`ServiceError::Ongoing`] when it was to wait and it is not finished;
     /// otherwise as the kinds say.
-    pub async fn submit(self: &Arc<Self>, body: Bytes) -> Result<(), ServiceError> {
+    pub async fn submit(self: &Arc<Self>, body: impl Into<Body>) -> Result<(), ServiceError> {
+        let body = body.into();
         let (gid, request) = read(&body)?;
         if request.mode()? == Mode::Workflow {
             return self.end_workflow(gid, request).await;
@@ -50,7 +51,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         // A delay and a final state win over it where the gid is new.
         let is_held = place.is_some();
         let deadline = self.worker.deadline();
-        let item = self.item(&spec, body, override_options, &beginning, is_held);
+        let item = self.item(&spec, body.json, override_options, &beginning, is_held);
         let token = item.token.clone();
 
         match self.store_or_promote(item).await? {

@@ -142,6 +142,11 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 Err(error) if error.is_passing() => {}
                 Err(error) => return Err(trouble::reading(&error)),
             }
+            if self.worker.is_draining() {
+                return Err(ServiceError::Ongoing(
+                    "ONGOING: stored, and handed to another node, since this one stops".to_owned(),
+                ));
+            }
             let left = self.left(wait);
             if left.is_zero() {
                 return Err(self.out_of_time());

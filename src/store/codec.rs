@@ -1,6 +1,6 @@
 //! The packed state, field `s` of a transaction's hash.
 //!
-//! `<status><mode><n>;<token>;<request>;<written at>;<not before>;<rest>`: up to the rest it is
+//! `<status><mode><token>;<n>;<request>;<not before>;<written at>;<rest>`: up to the rest it is
 //! written by the scripts (`lua/lib/state.lua` says how). The rest is the node's own:
 //! `<rows>;<times>;<error rounds>;<last error>`. Rows are a letter each: n not started, m may have
 //! run, s succeeded, f failed. Times are those at which the succeeded and failed rows were, in the
@@ -84,18 +84,18 @@ impl<'a> Packed<'a> {
         let text = std::str::from_utf8(packed).map_err(|_| Garbled("it is not UTF-8"))?;
         let mut fields = text.splitn(6, ';');
         let mut field = || fields.next().ok_or(Garbled("a field is missing"));
-        let (head, token, _request) = (field()?, field()?, field()?);
-        let (written_at, not_before, rest) = (field()?, field()?, field()?);
+        let (head, n, _request) = (field()?, field()?, field()?);
+        let (not_before, written_at, rest) = (field()?, field()?, field()?);
         let mut letters = head.chars();
         let status =
             letters.next().and_then(Status::from_letter).ok_or(Garbled("unknown status"))?;
         let mode = letters.next().ok_or(Garbled("unknown mode"))?;
         mode_of(mode).ok_or(Garbled("unknown mode"))?;
-        let n = letters.as_str().parse().map_err(|_| Garbled("its number"))?;
+        let is_held = !letters.as_str().is_empty();
+        let n = n.parse().map_err(|_| Garbled("its number"))?;
         let time = |text: &str| text.parse().map(Timestamp::from_us).map_err(|_| Garbled("a time"));
         let not_before = if not_before.is_empty() { None } else { Some(time(not_before)?) };
         let is_large = mode.is_ascii_lowercase();
-        let is_held = !token.is_empty();
         Ok(Self { status, is_large, n, is_held, written_at: time(written_at)?, not_before, rest })
     }
 

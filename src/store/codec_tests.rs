@@ -29,7 +29,7 @@ fn message(rows: usize) -> Spec {
 
 fn packed(status: Status, not_before: Option<Timestamp>, rest: &str) -> String {
     let not_before = not_before.map_or_else(String::new, |at| at.as_us().to_string());
-    format!("{}m7;node:1e;node:1f;1800000000999999;{not_before};{rest}", status.letter())
+    format!("{}mnode:1e;7;node:1f;{not_before};1800000000999999;{rest}", status.letter())
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -118,18 +118,18 @@ fn each_fault_is_named() {
     };
     for (text, part) in [
         ("", "a field is missing"),
-        ("SS1;t;r;1;", "a field is missing"),
-        ("XS1;t;r;1;;nn;;0;", "unknown status"),
-        ("SX1;t;r;1;;nn;;0;", "unknown mode"),
-        ("SSx;t;r;1;;nn;;0;", "its number"),
-        ("SS1;t;r;x;;nn;;0;", "a time"),
-        ("SS1;t;r;1;x;nn;;0;", "a time"),
-        ("SS1;t;r;1;;nn;;0", "a field of its rest"),
-        ("SS1;t;r;1;;nx;;0;", "unknown progress"),
-        ("SS1;t;r;1;;n;;0;", "another number of rows"),
-        ("SS1;t;r;1;;ss;1;0;", "a finish time is missing"),
-        ("SS1;t;r;1;;sn;!;0;", "a finish time"),
-        ("SS1;t;r;1;;nn;;-1;", "its error rounds"),
+        ("SSt;1;r;;", "a field is missing"),
+        ("XSt;1;r;;1;nn;;0;", "unknown status"),
+        ("SXt;1;r;;1;nn;;0;", "unknown mode"),
+        ("SSt;x;r;;1;nn;;0;", "its number"),
+        ("SSt;1;r;;x;nn;;0;", "a time"),
+        ("SSt;1;r;x;1;nn;;0;", "a time"),
+        ("SSt;1;r;;1;nn;;0", "a field of its rest"),
+        ("SSt;1;r;;1;nx;;0;", "unknown progress"),
+        ("SSt;1;r;;1;n;;0;", "another number of rows"),
+        ("SSt;1;r;;1;ss;1;0;", "a finish time is missing"),
+        ("SSt;1;r;;1;sn;!;0;", "a finish time"),
+        ("SSt;1;r;;1;nn;;-1;", "its error rounds"),
     ] {
         assert!(fault(text).contains(part), "{text}: {}", fault(text));
     }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisError, Value,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisError, RedisResult,
+    Value, aio::MultiplexedConnection,
 };
 
 use super::StoreError;
@@ -92,6 +92,40 @@ pub(super) fn client(url: &str) -> Result<Client, RedisError> {
     Client::open(info.set_tcp_settings(tcp))
 }
 
+/// What can be sent down a connection.
+pub(super) trait Ask {
+    /// What Redis answers to it.
+    type Answer;
+
+    /// Sends it and awaits the answer; an answer that is an error is one.
+    fn ask(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> impl Future<Output = RedisResult<Self::Answer>> + Send;
+}
+
+impl Ask for Cmd {
+    type Answer = Value;
+
+    async fn ask(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+        answered(connection.send_packed_command(self).await?)
+    }
+}
+
+/// Several commands in one piece; the first answer that is an error stands for all.
+impl Ask for Pipeline {
+    type Answer = Vec<Value>;
+
+    async fn ask(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+        let values = connection.send_packed_commands(self, 0, self.len()).await?;
+        values.into_iter().map(answered).collect()
+    }
+}
+
+fn answered(value: Value) -> RedisResult<Value> {
+    if let Value::ServerError(error) = value { Err(error.into()) } else { Ok(value) }
+}
+
 /// One shared connection.
 pub(super) struct Line {
     client: Client,
@@ -119,17 +153,19 @@ impl Line {
         }
     }
 
-    /// Sends `command` and awaits its answer, both within `bound`. Dropping the future leaves the
-    /// connection whole.
-    pub(super) async fn send(&self, command: &Cmd, bound: Duration) -> Result<Value, Failure> {
+    /// Sends `asked`, one command or several, and awaits all that is answered, both within `bound`.
+    /// Dropping the future leaves the connection whole.
+    pub(super) async fn send<A: Ask>(
+        &self,
+        asked: &A,
+        bound: Duration,
+    ) -> Result<A::Answer, Failure> {
         let mut sent_on = None;
         let sending = async {
             let mut wire = self.wire().await?;
             sent_on = Some(wire.number);
-            let answer = wire.connection.send_packed_command(command).await;
-            match answer {
-                Ok(Value::ServerError(error)) => Err(Failure::of_answer(&error.into())),
-                Ok(value) => Ok(value),
+            match asked.ask(&mut wire.connection).await {
+                Ok(answer) => Ok(answer),
                 Err(error) if error.code().is_some() => Err(Failure::of_answer(&error)),
                 Err(error) => {
                     self.drop_wire(wire.number);

@@ -103,9 +103,14 @@ impl Shard {
     }
 }
 
-/// The minute that `at` lies in: minutes since 1970.
+/// The minute that `at` lies in, as a list's key has it.
 pub(super) fn minute(at: Timestamp) -> String {
-    (at.as_us() / 60_000_000).to_string()
+    minute_number(at).to_string()
+}
+
+/// The minute that `at` lies in: minutes since 1970.
+pub(super) const fn minute_number(at: Timestamp) -> u64 {
+    at.as_us() / 60_000_000
 }
 
 /// The shard that a gid names by ending in `~` and its number of at least two digits.

@@ -11,6 +11,7 @@ mod gather;
 mod item;
 mod items;
 mod keys;
+mod listing;
 mod redis_store;
 mod registered;
 mod remove;
@@ -25,6 +26,7 @@ pub use items::{
     Abort, Aborted, Changed, Claimed, ClaimedDue, EndWorkflow, Prepare, Prepared, Record, Recorded,
     Register, RegisterReply, Stored, Submit, Submitted, TakeReply, Taken, WorkflowEnded,
 };
+pub use listing::{Filter, Listed, Page};
 pub use redis_store::{ConnectError, RedisStore, StoreSettings};
 pub use remove::remove_deployment;
 
@@ -126,6 +128,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is stored for `gid`.
     fn query(&self, gid: &Gid) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
+    /// A page of all transactions that `filter` takes, from `position` (the start if `None`) on:
+    /// at most `limit`, and often fewer, since one page is bounded work.
+    ///
+    /// Whoever goes from page to page until there is no next one meets each transaction that was
+    /// there all the while at least once; one that changes meanwhile perhaps twice.
+    fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Listed, StoreError>> + Send;
 
     /// How many shards there are; they are numbered from 0.
     fn shard_count(&self) -> usize;

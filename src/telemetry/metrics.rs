@@ -64,6 +64,8 @@ pub struct Handles {
     pub stale_writes: Counter,
     /// Calls of Redis that failed or were not answered in time.
     pub redis_errors: Counter,
+    /// Commands that pages of the listing sent to Redis.
+    pub listing_commands: Counter,
     /// Jumps of Redis's clock against this node's by more than a second.
     pub clock_jumps: Counter,
     /// Due entries whose transaction was missing or unreadable.
@@ -131,6 +133,7 @@ impl Metrics {
                 branch_calls_waiting: gauge!("tandem_branch_calls_waiting"),
                 stale_writes: counter!("tandem_stale_writes_refused_total"),
                 redis_errors: counter!("tandem_redis_errors_total"),
+                listing_commands: counter!("tandem_listing_commands_total"),
                 clock_jumps: counter!("tandem_clock_jumps_total"),
                 unreadable: counter!("tandem_unreadable_transactions_total"),
                 panics: counter!("tandem_work_panics_total"),
@@ -236,6 +239,7 @@ fn describe() {
     g("tandem_branch_calls_waiting", "Branch calls that wait for a connection to their host");
     c("tandem_stale_writes_refused_total", "Writes and renewals refused since the hold was over");
     c("tandem_redis_errors_total", "Calls of Redis that failed or were not answered in time");
+    c("tandem_listing_commands_total", "Commands that the listing sent to Redis");
     c("tandem_clock_jumps_total", "Jumps of Redis's clock by more than a second");
     c("tandem_unreadable_transactions_total", "Due entries with no readable transaction");
     c("tandem_work_panics_total", "Panics in the work on one transaction");

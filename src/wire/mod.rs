@@ -9,6 +9,7 @@ mod custom_data;
 mod error;
 mod fields;
 mod json;
+mod json_rpc;
 mod orders;
 mod overriding;
 mod registration;
@@ -18,6 +19,7 @@ mod spec;
 mod tests;
 
 pub use error::BadRequest;
+pub use json_rpc::{RpcRequest, read_rpc};
 pub use overriding::{Override, apply_override};
 pub use registration::{Registration, read_registration};
 pub use request::{Request, SECONDS_MAX, STEPS_CEILING, read_request};

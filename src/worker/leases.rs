@@ -58,12 +58,12 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             }
             Ok(false) => {
                 self.metrics.stale_writes.increment(1);
-                tracing::info!(gid = %hold.gid, "a hold was lost before its renewal");
+                tracing::info!(gid = %hold.gid.printable(), "a hold was lost before its renewal");
                 hold.revoke();
                 false
             }
             Err(error) => {
-                tracing::debug!(gid = %hold.gid, %error, "a hold could not be renewed yet");
+                tracing::debug!(gid = %hold.gid.printable(), %error, "a hold could not be renewed yet");
                 false
             }
         }

@@ -24,6 +24,7 @@ pub use round::RoundEnd;
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -47,6 +48,9 @@ use crate::{
 
 use agenda::Agenda;
 use holds::Holds;
+
+/// Bound on handing back, at the end of a drain, what still awaits a call: one write each.
+pub const HAND_BACK_MAX: Duration = Duration::from_secs(1);
 
 /// The worker's settings.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +116,8 @@ pub struct Worker<S, C, K> {
     tasks: TaskTracker,
     /// No new work; what is held is finished or handed back.
     draining: CancellationToken,
+    /// What is held is handed back, whatever calls are under way.
+    giving_up: CancellationToken,
     /// Nothing is done any more.
     stopped: CancellationToken,
     is_redis_there: AtomicBool,
@@ -140,6 +146,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             settings,
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
+            giving_up: CancellationToken::new(),
             stopped: CancellationToken::new(),
             is_redis_there: AtomicBool::new(true),
         })
@@ -153,8 +160,9 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         self.tasks.spawn(async move { renewing.renew_until_stopped().await });
     }
 
-    /// Takes no new work, finishes or hands back what is held, and returns after `bound` at the
-    /// latest; what is held then lapses with its lease. Answers whether nothing was left.
+    /// Takes no new work, and finishes or hands back what is held; what still awaits a call after
+    /// `bound` is handed back all the same. Returns [`HAND_BACK_MAX`] later at the latest; what is
+    /// held then lapses with its lease. Answers whether nothing was left.
     pub async fn drain(&self, bound: Duration) -> bool {
         self.draining.cancel();
         self.tasks.close();
@@ -165,10 +173,16 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             self.stopped.cancel();
             self.tasks.wait().await;
         };
+        let mut idle = pin!(idle);
+        tokio::select! {
+            biased;
+            () = idle.as_mut() => return true,
+            () = self.clock.sleep(bound) => self.giving_up.cancel(),
+        }
         tokio::select! {
             biased;
             () = idle => true,
-            () = self.clock.sleep(bound) => {
+            () = self.clock.sleep(HAND_BACK_MAX) => {
                 self.stopped.cancel();
                 false
             }
@@ -273,7 +287,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 }
             }
         };
-        self.tasks.spawn(working.instrument(tracing::info_span!("transaction", %gid)));
+        self.tasks
+            .spawn(working.instrument(tracing::info_span!("transaction", gid = %gid.printable())));
     }
 
     /// One round under a registered hold.

@@ -57,7 +57,7 @@ struct Over;
 /// What a round waits for.
 enum Event {
     Revoked,
-    Drains,
+    Urged,
     Written(Written),
     Stands(Result<(), Over>),
     Answered(Target, Outcome),
@@ -81,6 +81,10 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         let mut ending = Ending::None;
         loop {
             to_call.retain(|&target| run.is_wanted(target));
+            if self.giving_up.is_cancelled() {
+                // Whoever goes on calls them again.
+                calls.clear();
+            }
             if ending == Ending::None {
                 // What was just decided to be over is not handed back: nobody could take it.
                 let is_over = run.global().state.status.is_final();
@@ -125,13 +129,13 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 Some((target, outcome)) = calls.next(), if !calls.is_empty() => {
                     Event::Answered(target, outcome)
                 }
-                () = self.draining.cancelled(), if !self.is_draining() => Event::Drains,
+                () = self.next_urge(), if !self.giving_up.is_cancelled() => Event::Urged,
             };
             match event {
                 Event::Revoked
                 | Event::Written(Written::Refused | Written::Broken)
                 | Event::Stands(Err(Over)) => return RoundEnd::Over,
-                Event::Drains | Event::Stands(Ok(())) => {}
+                Event::Urged | Event::Stands(Ok(())) => {}
                 // Nothing was called: what is prepared has no calls of this kind.
                 Event::Written(Written::Reread(taken)) => {
                     let again = Held::taken(*taken, self.settings.policy);
@@ -157,6 +161,15 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     run.answer(target, outcome, self.clock.redis_now());
                 }
             }
+        }
+    }
+
+    /// Completes when this node is told to stop; from then on, when it gives up waiting for calls.
+    async fn next_urge(&self) {
+        if self.is_draining() {
+            self.giving_up.cancelled().await;
+        } else {
+            self.draining.cancelled().await;
         }
     }
 

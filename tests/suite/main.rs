@@ -10,6 +10,7 @@ mod api;
 mod branch;
 mod demo;
 mod differential;
+mod docker;
 mod local_redis;
 mod processes;
 mod schedules;

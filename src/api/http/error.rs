@@ -27,6 +27,10 @@ pub(super) enum ApiError {
     },
     /// The body ended early or broke the rules of HTTP.
     Unread(String),
+    /// The client brought no token, and one is needed.
+    NoToken,
+    /// The client brought another token than the one that is needed.
+    WrongToken,
     /// This node does not want requests now.
     NotReady(String),
 }
@@ -41,20 +45,42 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, message) = match self {
             Self::Service(error) => return service_error(error),
+            Self::NoToken => return unauthorized(r#"Bearer realm="tandem""#, NO_TOKEN),
+            Self::WrongToken => {
+                return unauthorized(
+                    r#"Bearer realm="tandem", error="invalid_token""#,
+                    WRONG_TOKEN,
+                );
+            }
             Self::Query(message) => (StatusCode::INTERNAL_SERVER_ERROR, message),
             Self::TooLarge { announced, bytes_max } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, too_large(announced, bytes_max))
             }
-            Self::Unread(e) => {
-                (StatusCode::BAD_REQUEST, format!("the body could not be read: {e}"))
-            }
+            Self::Unread(e) => (StatusCode::BAD_REQUEST, unread(&e)),
             Self::NotReady(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         };
         refusal(status, None, &message)
     }
 }
 
-fn too_large(announced: Option<u64>, bytes_max: usize) -> String {
+/// Of a client that brought no token.
+pub(super) const NO_TOKEN: &str =
+    "a token is needed: send the header Authorization: Bearer TOKEN (setting api_token)";
+
+/// Of a client that brought another one.
+pub(super) const WRONG_TOKEN: &str =
+    "the token in the header Authorization is not the one of this server (setting api_token)";
+
+/// RFC 6750, section 3: the challenge says whether there was a token at all.
+fn unauthorized(challenge: &'static str, message: &str) -> Response {
+    let mut response = refusal(StatusCode::UNAUTHORIZED, None, message);
+    let challenge = HeaderValue::from_static(challenge);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+/// How long a body may be, and that this one is longer.
+pub(super) fn too_large(announced: Option<u64>, bytes_max: usize) -> String {
     match announced {
         Some(bytes) => format!(
             "the body has {bytes} bytes, at most {bytes_max} are allowed (setting body_bytes_max)"
@@ -63,6 +89,11 @@ fn too_large(announced: Option<u64>, bytes_max: usize) -> String {
             "the body has more than the {bytes_max} bytes that are allowed (setting body_bytes_max)"
         ),
     }
+}
+
+/// Why a body did not come whole.
+pub(super) fn unread(why: &str) -> String {
+    format!("the body could not be read: {why}")
 }
 
 /// Protocol, section 2: 409 and 425 carry a `dtm_result`, every other error none. Bad input is 500,
@@ -111,7 +142,7 @@ fn whole_seconds(span: Duration) -> u64 {
 }
 
 /// Old clients look for the word in the text, and for nothing else.
-fn with_failure(mut message: String) -> String {
+pub(super) fn with_failure(mut message: String) -> String {
     if message != "FAILURE" && !message.ends_with(" FAILURE") {
         message.push_str(" FAILURE");
     }
@@ -120,7 +151,7 @@ fn with_failure(mut message: String) -> String {
 
 /// Old clients look for the words in the text. The last error, which it may quote, can hold the
 /// other one: a compensation that answered FAILURE is asked again, so nothing has failed for good.
-fn with_ongoing(message: &str) -> Cow<'_, str> {
+pub(super) fn with_ongoing(message: &str) -> Cow<'_, str> {
     let has_failure = message.contains("FAILURE");
     match (message.contains("ONGOING"), has_failure) {
         (true, false) => Cow::Borrowed(message),

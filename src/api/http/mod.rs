@@ -6,7 +6,9 @@
 mod body;
 mod error;
 mod finish;
+mod guard;
 mod handlers;
+mod json_rpc;
 mod listen;
 mod number;
 mod reply;
@@ -25,13 +27,16 @@ use axum::{Router, extract::FromRef, http::Method};
 
 use self::{body::BodyLimit, routes::Routes};
 use crate::telemetry::metrics::Metrics;
-use crate::{branch::Caller, clock::Clock, service::Service, store::Store};
+use crate::{api::ApiToken, branch::Caller, clock::Clock, service::Service, store::Store};
 
 /// The settings of this API.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// A request's body may have at most this many bytes; a longer one gets 413.
     pub body_bytes_max: usize,
+    /// What clients must bring as `Authorization: Bearer TOKEN`, on all routes but those that say
+    /// whether somebody is there; without one, whoever can connect may ask.
+    pub api_token: Option<ApiToken>,
 }
 
 /// What the handlers share.
@@ -78,9 +83,11 @@ pub fn router<S: Store, C: Caller, K: Clock>(
 ) -> Router {
     const GET: Option<Method> = Some(Method::GET);
     const POST: Option<Method> = Some(Method::POST);
+    let token = settings.api_token.clone();
     let api = Api(Arc::new(Parts { service, metrics: Arc::clone(&metrics), settings }));
 
     Routes::new(&metrics)
+        .guarded_by(token)
         .route(GET, "/api/dtmsvr/version", handlers::version)
         .route(GET, "/api/dtmsvr/newGid", handlers::new_gid::<S, C, K>)
         .route(POST, "/api/dtmsvr/prepare", handlers::prepare::<S, C, K>)
@@ -95,10 +102,11 @@ pub fn router<S: Store, C: Caller, K: Clock>(
         .route(GET, "/api/dtmsvr/resetCronTime", handlers::reset_later_than::<S, C, K>)
         .route(GET, "/api/dtmsvr/query", handlers::query::<S, C, K>)
         .route(GET, "/api/dtmsvr/all", handlers::all::<S, C, K>)
-        .route(None, "/api/ping", handlers::ping)
+        .route(POST, "/api/json-rpc", handlers::json_rpc::<S, C, K>)
+        .open(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
-        .route(GET, "/healthz", handlers::healthz)
-        .route(GET, "/readyz", handlers::readyz::<S, C, K>)
+        .open(GET, "/healthz", handlers::healthz)
+        .open(GET, "/readyz", handlers::readyz::<S, C, K>)
         .into_router()
         .with_state(api)
 }

@@ -32,6 +32,25 @@ pub(super) fn number(pairs: &Pairs, key: &str) -> Result<Option<u64>, ApiError> 
         .transpose()
 }
 
+/// The first value of `key` as one of `known`, by its word.
+///
+/// # Errors
+/// When it is none of them: to answer that there are none would hide the slip.
+pub(super) fn word<T: Copy>(
+    pairs: &Pairs,
+    key: &str,
+    known: &[T],
+    as_str: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, ApiError> {
+    let Some(value) = text(pairs, key) else { return Ok(None) };
+    let found = known.iter().copied().find(|it| as_str(*it) == value);
+    found.map(Some).ok_or_else(|| {
+        let words: Vec<_> = known.iter().map(|it| as_str(*it)).collect();
+        let quoted = clip(value, QUOTED_BYTES_MAX);
+        ApiError::Query(format!("{key} is none of {}: {quoted}", words.join(", ")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::Uri;
@@ -56,6 +75,16 @@ mod tests {
         for query in ["", "&&", "%", "%zz=%", "a=b=c", "%ff=%ff"] {
             assert_eq!(text(&pairs(query), "gid"), None, "{query}");
         }
+    }
+
+    #[test]
+    fn a_word_is_one_of_those_that_are_known() {
+        let known = ["one", "two"];
+        let read = |query: &str| word(&pairs(query), "w", &known, |it| it);
+        assert!(matches!(read("w=two"), Ok(Some("two"))));
+        assert!(matches!(read("w="), Ok(None)));
+        let Err(ApiError::Query(message)) = read("w=Two") else { panic!("it was taken") };
+        assert_eq!(message, "w is none of one, two: Two");
     }
 
     #[test]

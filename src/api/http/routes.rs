@@ -12,7 +12,11 @@ use axum::{
     routing::any,
 };
 
-use crate::telemetry::metrics::{Metrics, RouteMetrics};
+use super::guard;
+use crate::{
+    api::ApiToken,
+    telemetry::metrics::{Metrics, RouteMetrics},
+};
 
 /// The label under which everything is counted that no route takes.
 const OTHER_ROUTE: &str = "other";
@@ -26,27 +30,55 @@ pub(super) struct Routes<'a, St> {
     known: Vec<(Option<Method>, &'static str)>,
     metrics: &'a Metrics,
     others: Arc<RouteMetrics>,
+    token: Option<ApiToken>,
 }
 
 impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
     /// A table without routes, whose answers are counted in `metrics`.
     pub(super) fn new(metrics: &'a Metrics) -> Self {
         let others = Arc::new(metrics.route(OTHER_ROUTE));
-        Self { router: Router::new(), known: Vec::new(), metrics, others }
+        Self { router: Router::new(), known: Vec::new(), metrics, others, token: None }
+    }
+
+    /// Asks the clients of all routes that are added from here on for `token`, if there is one.
+    pub(super) fn guarded_by(self, token: Option<ApiToken>) -> Self {
+        Self { token, ..self }
     }
 
     /// Adds a route. `method` `None` takes any. A path has one route, whatever the method.
     pub(super) fn route<T: 'static>(
+        self,
+        method: Option<Method>,
+        pattern: &'static str,
+        handler: impl Handler<T, St>,
+    ) -> Self {
+        let token = self.token.clone();
+        self.add(method, pattern, handler, token)
+    }
+
+    /// Adds a route that asks nobody for a token.
+    pub(super) fn open<T: 'static>(
+        self,
+        method: Option<Method>,
+        pattern: &'static str,
+        handler: impl Handler<T, St>,
+    ) -> Self {
+        self.add(method, pattern, handler, None)
+    }
+
+    fn add<T: 'static>(
         mut self,
         method: Option<Method>,
         pattern: &'static str,
         handler: impl Handler<T, St>,
+        token: Option<ApiToken>,
     ) -> Self {
         let counted = Counted {
             handler,
             method: method.clone(),
             counts: Arc::new(self.metrics.route(pattern)),
             others: Arc::clone(&self.others),
+            token,
         };
         self.router = self.router.route(pattern, any(counted));
         self.known.push((method, pattern));
@@ -65,13 +97,14 @@ impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
     }
 }
 
-/// A handler that takes one method and counts its answers.
+/// A handler that takes one method, lets in whoever may, and counts its answers.
 #[derive(Clone)]
 struct Counted<H> {
     handler: H,
     method: Option<Method>,
     counts: Arc<RouteMetrics>,
     others: Arc<RouteMetrics>,
+    token: Option<ApiToken>,
 }
 
 impl<H: Handler<T, St>, T, St: Send + 'static> Handler<T, St> for Counted<H> {
@@ -81,6 +114,14 @@ impl<H: Handler<T, St>, T, St: Send + 'static> Handler<T, St> for Counted<H> {
         if self.method.is_some_and(|method| method != *request.method()) {
             let response = not_found();
             self.others.answered(response.status().as_u16());
+            return Box::pin(std::future::ready(response));
+        }
+        // Before a byte of the body is read.
+        if let Some(token) = &self.token
+            && let Err(refused) = guard::check(token, request.headers())
+        {
+            let response = refused.into_response();
+            self.counts.answered(response.status().as_u16());
             return Box::pin(std::future::ready(response));
         }
         let answer = self.handler.call(request, state);

@@ -44,7 +44,7 @@ pub(super) async fn claim_due(
             None => {
                 store.shared.metrics.unreadable.increment(1);
                 let gid = String::from_utf8_lossy(&gid);
-                tracing::error!(shard, %gid, "a due entry is no gid");
+                tracing::error!(shard, gid = %gid.escape_debug(), "a due entry is no gid");
             }
         }
     }
@@ -143,9 +143,9 @@ fn finish_item(store: &RedisStore, record: &Record, with_body: bool) -> Item {
 
 /// The arguments that a holder's writes begin with.
 fn record_arguments(call: &mut Item, record: &Record) {
-    let state = &record.state;
-    call.arg(record.token.as_str())
-        .shown(record.n)
+    let (token, n, state) = (&record.token, record.n, &record.state);
+    call.shown(format_args!("{token};{};", n.saturating_sub(1)))
+        .shown(format_args!("{token};{n};"))
         .shown(state.status.letter())
         .arg(pack_rest(state, record.created_at))
         .arg(state.reason.as_deref().unwrap_or(""))

@@ -136,8 +136,8 @@ impl RedisStore {
             let line = if is_hot(script) { &hot } else { &calm };
             Gather::start(script, head, Arc::clone(line), Arc::clone(&shared))
         });
-        let redis_timeout = settings.redis_timeout;
-        Ok(Self { keys, gathers, bodies, hot, shared, redis_timeout })
+        let StoreSettings { redis_timeout, retention, .. } = settings;
+        Ok(Self { keys, gathers, bodies, hot, calm, shared, redis_timeout, retention })
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Every call becomes one item of its script, gathered with what others ask of the same script at
 //! that moment. What changes the status is in [`changes`], what a holder does in [`claims`], what
-//! is read of a stored transaction in [`reads`].
+//! is read of a stored transaction in [`reads`], what pages through all of them in [`listing`].
 
 mod changes;
 mod claims;
 mod connect;
 mod later;
+mod listing;
 mod reads;
 
 use std::{sync::Arc, time::Duration};
@@ -18,9 +19,9 @@ use crate::{
 };
 
 use super::{
-    Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Prepare, Prepared, Record,
-    Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit, Submitted, TakeReply,
-    WorkflowEnded,
+    Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
+    Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
+    Submitted, TakeReply, WorkflowEnded,
     bodies::Bodies,
     connection::Line,
     gather::{Gather, Shared},
@@ -39,9 +40,12 @@ pub struct RedisStore {
     gathers: [Gather; ScriptName::ALL.len()],
     bodies: Bodies,
     hot: Arc<Line>,
+    calm: Arc<Line>,
     shared: Arc<Shared>,
     /// Bound on one call, whatever it needs.
     redis_timeout: Duration,
+    /// How long a transaction is kept after its end.
+    retention: Duration,
 }
 
 impl RedisStore {
@@ -135,6 +139,15 @@ impl Store for RedisStore {
 
     async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
         reads::query(self, gid).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed, StoreError> {
+        listing::list(self, filter, position, limit).await
     }
 
     fn shard_count(&self) -> usize {

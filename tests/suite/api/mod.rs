@@ -3,12 +3,17 @@
 mod bad_input;
 mod expiry;
 mod holder;
+mod json_rpc;
 mod limits;
+mod listing;
 mod message;
 mod operation;
+mod outgoing;
 mod parsing;
+mod replies;
 mod resubmit;
 mod saga;
+mod token;
 
 use std::ops::Deref;
 

@@ -1,8 +1,11 @@
 //! Calls over real sockets: what reaches a participant, and what its answer, or its silence, means.
 
 mod answers;
+mod connections;
 mod hosts;
+mod json_rpc;
 mod participant;
+mod policy;
 mod redirects;
 mod requests;
 
@@ -29,6 +32,7 @@ struct Call<'a> {
     url: &'a str,
     gid: &'a str,
     op: Op,
+    protocol: Protocol,
     payload: Bytes,
     headers: Option<BTreeMap<String, String>>,
     timeout: Duration,
@@ -37,7 +41,12 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn of(url: &'a str) -> Self {
         let payload = Bytes::new();
-        Self { url, gid: "g", op: Op::Action, payload, headers: None, timeout: PATIENT }
+        let (op, protocol) = (Op::Action, Protocol::Http);
+        Self { url, gid: "g", op, protocol, payload, headers: None, timeout: PATIENT }
+    }
+
+    fn json_rpc(url: &'a str) -> Self {
+        Self { protocol: Protocol::JsonRpc, ..Self::of(url) }
     }
 
     fn with(self, payload: impl Into<Bytes>) -> Self {
@@ -56,8 +65,11 @@ impl Client {
     }
 
     fn limited(calls_per_host: usize) -> Self {
+        Self::set(CallerSettings { calls_per_host, ..CallerSettings::default() })
+    }
+
+    fn set(settings: CallerSettings) -> Self {
         let metrics = Metrics::new().unwrap();
-        let settings = CallerSettings { calls_per_host };
         let caller = HttpCaller::new(settings, Arc::clone(&metrics)).unwrap();
         Self { caller, metrics }
     }
@@ -72,7 +84,7 @@ impl Client {
                 op: call.op,
                 op_word: call.op.as_str(),
                 url: call.url,
-                protocol: Protocol::Http,
+                protocol: call.protocol,
                 payload: &call.payload,
                 headers: call.headers.as_ref(),
                 timeout: call.timeout,

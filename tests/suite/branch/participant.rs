@@ -127,10 +127,15 @@ pub(super) async fn bare() -> (TcpListener, String) {
 /// Takes one connection, reads the head of its request and writes `answer` as it is.
 pub(super) async fn answer_by_hand(listener: &TcpListener, answer: &[u8]) -> TcpStream {
     let (mut stream, _) = listener.accept().await.unwrap();
+    answer_on(&mut stream, answer).await;
+    stream
+}
+
+/// Reads the head of the next request on `stream` and writes `answer` as it is.
+pub(super) async fn answer_on(stream: &mut TcpStream, answer: &[u8]) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
     }
     stream.write_all(answer).await.unwrap();
-    stream
 }

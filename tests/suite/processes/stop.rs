@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Nodes, transfer};
 use crate::support::{
     participant::{Answer, Participant},
     redis::fresh_name,
+    server::{Server, client},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,16 +41,19 @@ async fn a_call_under_way_is_awaited_and_the_rest_handed_to_another_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_participant_that_hangs_does_not_keep_a_node_from_stopping() {
     let (bank, nodes) = (Participant::start().await, Nodes::new());
-    let stopping = nodes.start(&["--drain-timeout", "300ms", "--request-timeout", "1m"]).await;
-    let other = nodes.start(&[]).await;
-    bank.answers("/1", &[Answer::Held]);
+    // Leases so long that only what is handed back is finished in time.
+    let long = ["--lease", "5m", "--drain-timeout", "300ms", "--request-timeout", "1m"];
+    let (stopping, other) = (nodes.start_slow(&long).await, nodes.start_slow(&long).await);
+    bank.answers("/1", &[Answer::Held, Answer::Success]);
     let gid = fresh_name();
-    assert_eq!(stopping.submit(&transfer(&gid, &bank)).await.status, 200);
+    let waiting = submit_and_wait(&stopping, &transfer(&gid, &bank));
     bank.arrived("/1", 1).await;
 
     assert_eq!(stopping.stop().await.code(), Some(0));
-    bank.release("/1");
     assert_eq!(other.ended(&gid).await, "succeed");
+    let (status, text) = waiting.await.expect("no panic");
+    assert_eq!(status, 425, "{text}");
+    bank.release("/1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,14 +62,7 @@ async fn who_waits_for_a_result_is_told_that_it_is_not_finished() {
     let stopping = nodes.start(&[]).await;
     bank.answers("/1", &[Answer::Held]);
     let gid = fresh_name();
-    let mut saga = transfer(&gid, &bank);
-    saga["wait_result"] = json!(true);
-    let url = format!("{}/api/dtmsvr/submit", stopping.base());
-    let waiting = tokio::spawn(async move {
-        let client = crate::support::server::client();
-        let reply = client.post(url).body(saga.to_string()).send().await.expect("an answer");
-        (reply.status().as_u16(), reply.text().await.expect("text"))
-    });
+    let waiting = submit_and_wait(&stopping, &transfer(&gid, &bank));
     bank.arrived("/1", 1).await;
 
     let (exit, ()) = tokio::join!(stopping.stop(), async { bank.release("/1") });
@@ -73,4 +70,16 @@ async fn who_waits_for_a_result_is_told_that_it_is_not_finished() {
     let (status, text) = waiting.await.expect("no panic");
     assert_eq!(status, 425, "{text}");
     assert!(text.contains("ONGOING"), "{text}");
+}
+
+/// Submits in a task of its own, and waits for the result there.
+fn submit_and_wait(node: &Server, transaction: &Value) -> JoinHandle<(u16, String)> {
+    let mut transaction = transaction.clone();
+    transaction["wait_result"] = json!(true);
+    let request = client().post(format!("{}/api/dtmsvr/submit", node.base()));
+    let request = request.body(transaction.to_string());
+    tokio::spawn(async move {
+        let reply = request.send().await.expect("an answer");
+        (reply.status().as_u16(), reply.text().await.expect("text"))
+    })
 }

@@ -104,6 +104,24 @@ fn check_damage(script: ScriptName, fault: &str, damage: impl Fn(&mut Rig, &Tran
     }
 }
 
+#[test]
+fn the_first_the_last_and_neighbours_may_fail() {
+    let mut rig = Rig::new();
+    for failing in [&[0][..], &[3], &[0, 1], &[1, 2], &[2, 3], &[0, 3], &[0, 1, 2, 3]] {
+        let transactions = [(); 4].map(|()| Transaction::new());
+        let items = transactions.clone().map(|t| scene(&mut rig, ScriptName::Record, &t).0);
+        for number in failing {
+            make_a_string(&mut rig, &transactions[*number].hash());
+        }
+        let replies = rig.all(&items).items;
+        assert_eq!(replies.len(), 4, "{failing:?}");
+        for (number, reply) in replies.iter().enumerate() {
+            let expected = if failing.contains(&number) { "error" } else { "written" };
+            assert_eq!(reply[0], expected, "{failing:?}: {replies:?}");
+        }
+    }
+}
+
 fn make_a_string(rig: &mut Rig, key: &str) {
     rig.ask::<()>("SET", &[key, "a string"]);
 }

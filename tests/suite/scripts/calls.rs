@@ -146,11 +146,12 @@ impl From<ByHolder<'_>> for Item {
     fn from(it: ByHolder<'_>) -> Self {
         let of = it.of;
         let promoted = if it.promoted { "1" } else { "0" };
-        let n = it.n.to_string();
+        let (before, hold) =
+            (format!("{};{};", it.token, i128::from(it.n) - 1), format!("{};{};", it.token, it.n));
         let registered = it.registered.map(|count| count.to_string()).unwrap_or_default();
         let item = Self::new(it.script).keys([of.hash()]).args([
-            it.token,
-            &n,
+            &before,
+            &hold,
             it.status,
             it.rest,
             it.reason,

@@ -66,7 +66,7 @@ fn take_gives_what_is_stored_with_the_next_number() {
     rig.ask::<()>("HSET", &[&t.hash(), "w", "1", "o", "over", "r", "why"]);
     let score = rig.one(t.claim_due(1))[1].parse().unwrap();
     let (now, reply) = rig.one_at(t.take(score, "w1"));
-    let state = format!("SM2;w1;r1;{now};;{REST}");
+    let state = format!("SMw1;2;r1;;{now};{REST}");
     assert_eq!(reply, ["taken", &created_at.to_string(), &state, "{}", "over", "why"]);
     assert_eq!((rig.token(&t).as_str(), rig.field(&t, "w")), ("w1", None));
     assert_eq!(rig.due(&t), Some(score), "the first step's");
@@ -145,7 +145,7 @@ fn the_body_of_a_large_one_is_absent() {
     rig.one(super::calls::Submit { is_large: true, ..t.submit("r1") });
     let (_, reply) = claim(&mut rig, &t, "w1");
     assert_eq!((reply[0].as_str(), reply[3].as_str()), ("taken", "nil"));
-    assert!(reply[2].starts_with("Sm2;"), "{reply:?}");
+    assert!(reply[2].starts_with("Smw1;2;"), "{reply:?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn an_own_repeat_after_records_of_its_hold_answers_what_is_stored_now() {
     let reply = rig.one(held(&t, "r1"));
     let [word, _, state, body, overriding, reason] = &reply[..] else { panic!("{reply:?}") };
     assert_eq!((word.as_str(), body.as_str()), ("held", "{}"));
-    assert!(state.starts_with("SM2;r1;"), "{state}");
+    assert!(state.starts_with("SMr1;2;r1;"), "{state}");
     assert_eq!((overriding.as_str(), reason.as_str()), ("nil", "nil"));
 }
 
@@ -59,7 +59,7 @@ fn what_is_prepared_is_submitted_as_it_was_prepared() {
         let call = Submit { overriding: "o1", body: "submitted", ..held(&t, "r1") };
         let call = if by_promote { call.by_promote() } else { call };
         let (now, reply) = rig.one_at(call);
-        let state = format!("SM2;r1;r1;{now};;{REST}");
+        let state = format!("SMr1;2;r1;;{now};{REST}");
         let expected = ["held", &created_at.to_string(), &state, "prepared", "o1", "nil"];
         assert_eq!(reply, expected);
         assert_eq!((rig.token(&t).as_str(), rig.due(&t)), ("r1", Some(now + LEASE_US)));
@@ -181,7 +181,7 @@ fn a_second_submit_does_not_shorten_a_delay() {
     assert_eq!(rig.snapshot(&t), stored);
 
     let past = rig.now() - 1;
-    rig.ask::<()>("HSET", &[&t.hash(), "s", &format!("SM1;;r1;{past};{past};{REST}")]);
+    rig.ask::<()>("HSET", &[&t.hash(), "s", &format!("SM;1;r1;{past};{past};{REST}")]);
     let (now, _) = rig.one_at(t.submit("r2"));
     assert_eq!(rig.due(&t), Some(now), "one that is over holds nothing back");
 }

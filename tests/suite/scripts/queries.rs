@@ -13,7 +13,7 @@ fn all_that_is_stored_is_answered() {
     let (now, _) =
         rig.one_at(super::calls::Submit { held: true, overriding: "o1", ..t.submit("r1") });
     let created_at = rig.field(&t, "c").unwrap();
-    let state = format!("SM2;r1;r1;{now};;{REST}");
+    let state = format!("SMr1;2;r1;;{now};{REST}");
     let due = (now + LEASE_US).to_string();
     let stored = rig.snapshot(&t);
     let found = ["found", &created_at, &state, "{}", "o1", "why", "nil", &due, "nil"];

@@ -75,6 +75,22 @@ fn other_tokens_and_other_numbers_are_refused() {
 }
 
 #[test]
+fn a_hold_is_looked_for_in_its_place_alone() {
+    let (mut rig, t) = (Rig::new(), Transaction::new());
+    let texts = "nn;;1;w1;4; w1;5; SSw1;4;";
+    rig.seed(&t, "SM6;r1", "w2");
+    assert_eq!(rig.one(ByHolder { rest: texts, ..t.record("w2", 7, "S") }), ["written"]);
+    let stored = rig.snapshot(&t);
+    for n in [4, 5] {
+        let (record, rest) = (t.record("w1", n, "S"), t.rest("w1", n, "S", 9));
+        for call in [record, rest, t.finish("w1", n, "C")] {
+            assert_eq!(rig.one(call), ["refused"], "{call:?}");
+        }
+    }
+    assert_eq!(rig.snapshot(&t), stored);
+}
+
+#[test]
 fn what_nobody_holds_has_ended_or_is_not_there_is_refused() {
     let mut rig = Rig::new();
     let [at_rest, ended, missing] = [(); 3].map(|()| Transaction::new());

@@ -103,7 +103,8 @@ impl Rig {
     pub(crate) fn seed(&mut self, of: &Transaction, head: &str, token: &str) -> u64 {
         let now = self.now();
         let (head, request) = head.split_once(';').unwrap();
-        let state = format!("{head};{token};{request};{now};;{REST}");
+        let (letters, n) = head.split_at(2);
+        let state = format!("{letters}{token};{n};{request};;{now};{REST}");
         self.ask::<()>("HSET", &[&of.hash(), "c", &now.to_string(), "s", &state, "b", "{}"]);
         let due = now + LEASE_US;
         if !head.starts_with(['C', 'F']) {
@@ -137,27 +138,27 @@ impl Rig {
         let packed = self.field(of, "s").unwrap_or_default();
         let parts: Vec<&str> = packed.splitn(6, ';').collect();
         match parts[..] {
-            [head, _, request, _, _, rest] => format!("{head};{request};{rest}"),
+            [head, n, request, _, _, rest] => format!("{}{n};{request};{rest}", &head[..2]),
             _ => packed,
         }
     }
 
     /// When its state was written, in µs.
     pub(crate) fn written_at(&mut self, of: &Transaction) -> u64 {
-        self.field(of, "s").unwrap().split(';').nth(3).unwrap().parse().unwrap()
+        self.field(of, "s").unwrap().split(';').nth(4).unwrap().parse().unwrap()
     }
 
     /// Until when nothing may be called, in µs.
     pub(crate) fn not_before(&mut self, of: &Transaction) -> Option<u64> {
         let packed = self.field(of, "s").unwrap();
-        let text = packed.split(';').nth(4).unwrap();
+        let text = packed.split(';').nth(3).unwrap();
         (!text.is_empty()).then(|| text.parse().unwrap())
     }
 
     /// The token of its holder, empty if nobody holds it.
     pub(crate) fn token(&mut self, of: &Transaction) -> String {
         let packed = self.field(of, "s").unwrap();
-        packed.split(';').nth(1).unwrap().to_owned()
+        packed.split(';').next().unwrap()[2..].to_owned()
     }
 
     /// When it is due, in µs.

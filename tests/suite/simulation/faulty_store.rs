@@ -12,9 +12,9 @@ use tandem::{
     clock::Clock,
     model::{Gid, Timestamp, Token},
     store::{
-        Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Prepare, Prepared, Record,
-        Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit, Submitted, TakeReply,
-        WorkflowEnded,
+        Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
+        Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
+        Submitted, TakeReply, WorkflowEnded,
     },
 };
 
@@ -184,6 +184,16 @@ impl Store for FaultyStore {
     async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
         let id = gid.clone();
         self.send("query", gid.as_str(), move |s| at_once(s.query(&id))).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed, StoreError> {
+        let (filter, position) = (*filter, position.map(str::to_owned));
+        self.send("list", "", move |s| at_once(s.list(&filter, position.as_deref(), limit))).await
     }
 
     fn shard_count(&self) -> usize {

@@ -5,6 +5,8 @@ mod connecting;
 mod large_bodies;
 mod leftovers;
 mod lifecycle;
+mod listing;
+mod listing_load;
 mod outages;
 mod shards;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod model_ends;
 pub(crate) mod model_entry;
+pub(crate) mod model_listing;
 pub(crate) mod model_rules;
 pub(crate) mod model_store;
 pub(crate) mod participant;

@@ -10,14 +10,15 @@ use std::{
 use tandem::{
     model::{Gid, Timestamp, Token},
     store::{
-        Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Prepare, Prepared, Record,
-        Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit, Submitted, TakeReply,
-        WorkflowEnded,
+        Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
+        Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
+        Submitted, TakeReply, WorkflowEnded,
     },
 };
 
 use super::{
     model_entry::Entry,
+    model_listing,
     model_rules::{Hold, Tables},
     time::ManualTime,
 };
@@ -114,6 +115,15 @@ impl Store for ModelStore {
 
     async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
         self.run(|tables, _| tables.query(gid))
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        position: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed, StoreError> {
+        self.run(|tables, _| model_listing::list(tables, filter, position, limit))
     }
 
     fn shard_count(&self) -> usize {

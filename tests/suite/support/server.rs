@@ -70,8 +70,11 @@ impl Server {
 
     /// Starts `command` and waits until it logs its address under `key`.
     async fn spawn(mut command: Command, flags: &[&str], key: &'static str) -> Self {
+        if !flags.contains(&"--http-addr") {
+            command.args(["--http-addr", "127.0.0.1:0"]);
+        }
         command
-            .args(["--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"])
+            .args(["--grpc-addr", "127.0.0.1:0"])
             .args(["--log-format", "json"])
             .args(flags)
             .stdin(Stdio::null())

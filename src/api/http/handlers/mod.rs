@@ -4,6 +4,7 @@ mod abort;
 mod all;
 mod force_stop;
 mod health;
+mod json_rpc;
 mod metrics;
 mod new_gid;
 mod ping;
@@ -21,6 +22,7 @@ pub(super) use self::{
     all::all,
     force_stop::force_stop,
     health::{healthz, readyz},
+    json_rpc::json_rpc,
     metrics::metrics,
     new_gid::new_gid,
     ping::ping,

@@ -39,7 +39,7 @@ const COMMANDS: [(&str, usize); 15] = [
     ("HSET", 1),
     ("LLEN", 1),
     ("PERSIST", 1),
-    ("PEXPIRE", 1),
+    ("PEXPIREAT", 1),
     ("RENAME", 2),
     ("RPUSH", 1),
     ("ZADD", 1),

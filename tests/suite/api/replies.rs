@@ -1,0 +1,305 @@
+//! Each reply that a client library reads, as a snapshot: a change of any is a change of the
+//! protocol. Ids, times and names that differ from run to run are replaced, and checked before.
+
+use std::{cmp::Reverse, fmt::Write as _};
+
+use serde_json::{Value, json};
+
+use super::{Api, message, saga, waiting, with};
+use crate::support::{
+    participant::{Answer, Participant},
+    redis::fresh_name,
+    server::Reply,
+};
+
+/// Replies one below the other, as a snapshot shows them.
+struct Page {
+    text: String,
+    /// What differs from run to run, and what stands for it.
+    replaced: Vec<(String, &'static str)>,
+}
+
+impl Page {
+    fn new(replaced: &[(&str, &'static str)]) -> Self {
+        let replaced = replaced.iter().map(|&(text, by)| (text.to_owned(), by)).collect();
+        Self { text: String::new(), replaced }
+    }
+
+    /// Adds the reply to what `asked` says.
+    fn add(&mut self, asked: &str, reply: &Reply) {
+        let mut body = reply.json();
+        check(&mut body);
+        let mut body = serde_json::to_string_pretty(&body).expect("JSON");
+        // One name may be the beginning of another.
+        self.replaced.sort_by_key(|(text, _)| Reverse(text.len()));
+        for (text, by) in &self.replaced {
+            body = body.replace(text, by);
+        }
+        let (status, content_type) = (reply.status, reply.header("content-type"));
+        writeln!(self.text, "# {asked}\n{status} {content_type}\n{body}\n").expect("a text");
+    }
+}
+
+/// Checks that each id fits 32 bits and each time is one, and puts a word in the place of both.
+fn check(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(check),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name == "id" && !value.is_string() {
+                    let id = value.as_i64().unwrap_or_else(|| panic!("{value} is no id"));
+                    assert!(id > 0 && i32::try_from(id).is_ok(), "{id} is no id of 32 bits");
+                    *value = json!("[id]");
+                } else if name.ends_with("_time") {
+                    assert!(is_time(value), "{name} is {value}");
+                    *value = json!("[time]");
+                } else if name == "next_cron_interval" {
+                    assert!(value.as_u64().is_some_and(|n| i32::try_from(n).is_ok()), "{value}");
+                    *value = json!("[seconds]");
+                } else {
+                    check(value);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether it is RFC 3339 in UTC, with a fraction: `2026-01-02T03:04:05.678901Z`.
+fn is_time(value: &Value) -> bool {
+    let Some(text) = value.as_str() else { return false };
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let fraction = shape.strip_prefix("0000-00-00T00:00:00.").and_then(|f| f.strip_suffix('Z'));
+    fraction.is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c == '0'))
+}
+
+fn shown(page: Page) -> String {
+    let Page { text, .. } = page;
+    text.trim_end().to_owned()
+}
+
+async fn query(api: &Api, gid: &str) -> Reply {
+    api.get(&format!("/api/dtmsvr/query?gid={gid}")).await
+}
+
+async fn abort(api: &Api, gid: &str, trans_type: &str) -> Reply {
+    let body = json!({"gid": gid, "trans_type": trans_type, "rollback_reason": "changed my mind"});
+    api.post("/api/dtmsvr/abort", body.to_string()).await
+}
+
+async fn json_rpc(api: &Api, method: &str, params: &Value) -> Reply {
+    let body = json!({"jsonrpc": "2.0", "id": "no-use", "method": method, "params": params});
+    api.post("/api/json-rpc", body.to_string()).await
+}
+
+/// `transaction` with every option there is.
+fn with_options(transaction: Value) -> Value {
+    let options = json!({
+        "wait_result": true, "timeout_to_fail": 600, "request_timeout": 8, "retry_interval": 30,
+        "retry_limit": 3, "branch_headers": {"X-Tenant": "blue"}, "concurrent": true,
+    });
+    with(transaction, options)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_the_server_itself() {
+    let api = Api::start(&[]).await;
+    let new_gid = api.get("/api/dtmsvr/newGid").await;
+    let gid = new_gid.json()["gid"].as_str().expect("a gid").to_owned();
+    assert_eq!((gid.len(), gid.chars().all(|c| c.is_ascii_alphanumeric())), (22, true), "{gid}");
+    let mut page = Page::new(&[(&gid, "[gid]"), (env!("CARGO_PKG_VERSION"), "[version]")]);
+    page.add("GET newGid", &new_gid);
+    page.add("GET version", &api.get("/api/dtmsvr/version").await);
+    page.add("GET ping", &api.get("/api/ping").await);
+    insta::assert_snapshot!("server", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replies_to_prepare_submit_and_abort() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    shop.answers("/2", &[Answer::Says(409, "no money")]);
+    let [done, dropped, refused] = [(); 3].map(|()| fresh_name());
+    let mut page = Page::new(&[
+        (&done, "[done]"),
+        (&dropped, "[dropped]"),
+        (&refused, "[refused]"),
+        (&shop.url(""), "[shop]"),
+    ]);
+    page.add("prepare", &api.prepare(&message(&done, 1, &shop)).await);
+    page.add("prepare again", &api.prepare(&message(&done, 1, &shop)).await);
+    page.add("submit, to wait for success", &api.submit(&waiting(message(&done, 1, &shop))).await);
+    page.add("prepare of what has succeeded", &api.prepare(&message(&done, 1, &shop)).await);
+    page.add("submit of what has succeeded", &api.submit(&message(&done, 1, &shop)).await);
+    page.add(
+        "submit, to wait for a failure",
+        &api.submit(&waiting(saga(&refused, 2, &shop))).await,
+    );
+
+    assert_eq!(api.prepare(&message(&dropped, 1, &shop)).await.status, 200);
+    page.add("abort", &abort(&api, &dropped, "msg").await);
+    page.add("abort of what has failed", &abort(&api, &dropped, "msg").await);
+    page.add("submit of what has failed", &api.submit(&message(&dropped, 1, &shop)).await);
+    page.add("abort of a saga", &abort(&api, &refused, "saga").await);
+    let nobody = json!({"gid": "nobody", "trans_type": "msg"}).to_string();
+    page.add("abort of nothing", &api.post("/api/dtmsvr/abort", nobody).await);
+    page.add("submit without a gid", &api.submit(&message("", 1, &shop)).await);
+    insta::assert_snapshot!("words", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replies_to_who_waits_for_what_is_not_finished() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    shop.answers("/1", &[Answer::Ongoing]);
+    shop.answers("/2", &[Answer::Error]);
+    // Its answers quote the word of a refusal, which the reply must not.
+    shop.answers("/undo3", &[Answer::Failure]);
+    shop.answers("/3", &[Answer::Failure]);
+    let [ongoing, broken, undone, delayed] = [(); 4].map(|()| fresh_name());
+    let step = |gid: &str, n| {
+        let step = json!({"action": shop.url(&format!("/{n}")), "compensate": shop.url(&format!("/undo{n}"))});
+        waiting(with(saga(gid, 0, &shop), json!({"steps": [step], "payloads": ["{}"]})))
+    };
+    let mut page = Page::new(&[(&shop.url(""), "[shop]")]);
+    page.add("of a step that is not finished", &api.submit(&step(&ongoing, 1)).await);
+    page.add("of a step that is out of order", &api.submit(&step(&broken, 2)).await);
+    page.add("of a compensation that is refused", &api.submit(&step(&undone, 3)).await);
+    let later = with(message(&delayed, 1, &shop), json!({"custom_data": "{\"delay\":600}"}));
+    page.add("of a message with a delay", &api.submit(&waiting(later)).await);
+    insta::assert_snapshot!("unfinished", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saga_in_each_of_its_states() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let gid = fresh_name();
+    let mut page = Page::new(&[(&gid, "[gid]"), (&bank.url(""), "[bank]")]);
+    bank.answers("/1", &[Answer::Held]);
+    assert_eq!(api.prepare(&saga(&gid, 2, &bank)).await.status, 200);
+    page.add("prepared", &query(&api, &gid).await);
+    assert_eq!(api.submit(&saga(&gid, 2, &bank)).await.status, 200);
+    bank.arrived("/1", 1).await;
+    page.add("submitted, in a call", &query(&api, &gid).await);
+    bank.release("/1");
+    assert_eq!(api.ended(&gid).await, "succeed");
+    page.add("succeed", &query(&api, &gid).await);
+
+    let gid = fresh_name();
+    page.replaced.push((gid.clone(), "[gid]"));
+    bank.answers("/undo1", &[Answer::Error]);
+    bank.answers("/2", &[Answer::Says(409, "no money")]);
+    let custom_data = json!({"custom_data": json!({"orders": {"1": [0]}}).to_string()});
+    let sent = with(with_options(saga(&gid, 2, &bank)), custom_data);
+    assert_eq!(api.submit(&sent).await.status, 425);
+    page.add("aborting, with every option", &query(&api, &gid).await);
+    bank.answers("/undo1", &[Answer::Success]);
+    assert_eq!(api.post_gid("resetNextCronTime", &gid).await.status, 200);
+    assert_eq!(api.ended(&gid).await, "failed");
+    page.add("failed, with every option", &query(&api, &gid).await);
+    insta::assert_snapshot!("saga", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_each_of_its_states() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let [gid, dropped, delayed] = [(); 3].map(|()| fresh_name());
+    let mut page = Page::new(&[
+        (&gid, "[gid]"),
+        (&dropped, "[dropped]"),
+        (&delayed, "[delayed]"),
+        (&shop.url(""), "[shop]"),
+    ]);
+    assert_eq!(api.prepare(&message(&gid, 2, &shop)).await.status, 200);
+    page.add("prepared", &query(&api, &gid).await);
+    assert_eq!(api.submit(&waiting(message(&gid, 2, &shop))).await.status, 200);
+    page.add("succeed", &query(&api, &gid).await);
+
+    assert_eq!(api.prepare(&message(&dropped, 1, &shop)).await.status, 200);
+    assert_eq!(abort(&api, &dropped, "msg").await.status, 200);
+    page.add("failed, since it was aborted", &query(&api, &dropped).await);
+
+    let later = with(message(&delayed, 1, &shop), json!({"custom_data": "{\"delay\":600}"}));
+    assert_eq!(api.submit(&later).await.status, 200);
+    page.add("submitted, with a delay", &query(&api, &delayed).await);
+    assert_eq!(api.post_gid("forceStop", &delayed).await.status, 200);
+    page.add("failed, since it was stopped", &query(&api, &delayed).await);
+    insta::assert_snapshot!("message", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_resets_and_what_is_not_there() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let [gid, other] = [(); 2].map(|()| fresh_name());
+    for gid in [&gid, &other] {
+        let later = with(message(gid, 1, &shop), json!({"custom_data": "{\"delay\":600}"}));
+        assert_eq!(api.submit(&later).await.status, 200);
+    }
+    let mut page = Page::new(&[(&gid, "[gid]"), (&shop.url(""), "[shop]")]);
+    page.add("query of nothing", &query(&api, "nobody").await);
+    page.add("query without a gid", &query(&api, "").await);
+    let all = |gid: &str| format!("/api/dtmsvr/all?gid={gid}");
+    page.add("all, of one gid", &api.get(&all(&gid)).await);
+    page.add("all, of nothing", &api.get(&all("nobody")).await);
+    let reset = "/api/dtmsvr/resetCronTime?timeout=";
+    page.add("resetCronTime of one", &api.get(&format!("{reset}60&limit=1")).await);
+    page.add("resetCronTime of none", &api.get(&format!("{reset}100000")).await);
+    page.add("resetNextCronTime", &api.post_gid("resetNextCronTime", &gid).await);
+    page.add("resetNextCronTime of nothing", &api.post_gid("resetNextCronTime", "nobody").await);
+    page.add("forceStop", &api.post_gid("forceStop", &gid).await);
+    page.add("forceStop of what has failed", &api.post_gid("forceStop", &gid).await);
+    insta::assert_snapshot!("administration", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replies_of_json_rpc() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    shop.answers("/2", &[Answer::Ongoing]);
+    let new_gid = json_rpc(&api, "newGid", &json!("")).await;
+    let gid = new_gid.json()["result"]["gid"].as_str().expect("a gid").to_owned();
+    let [dropped, later] = [(); 2].map(|()| fresh_name());
+    let mut page = Page::new(&[(&gid, "[gid]"), (&later, "[later]"), (&shop.url(""), "[shop]")]);
+    let sent = message(&gid, 1, &shop);
+    page.add("newGid", &new_gid);
+    page.add("prepare", &json_rpc(&api, "prepare", &sent).await);
+    page.add("submit", &json_rpc(&api, "submit", &waiting(sent.clone())).await);
+    page.add("submit of what has succeeded", &json_rpc(&api, "submit", &sent).await);
+    page.add(
+        "submit, unfinished",
+        &json_rpc(&api, "submit", &waiting(saga(&later, 2, &shop))).await,
+    );
+    assert_eq!(api.prepare(&message(&dropped, 1, &shop)).await.status, 200);
+    let aborted = json!({"gid": dropped, "trans_type": "msg"});
+    page.add("abort", &json_rpc(&api, "abort", &aborted).await);
+    page.add("abort of what has failed", &json_rpc(&api, "abort", &aborted).await);
+    page.add("an unknown method", &json_rpc(&api, "query", &aborted).await);
+    page.add("registerBranch", &json_rpc(&api, "registerBranch", &aborted).await);
+    let numbered = r#"{"jsonrpc":"2.0","id":"7","method":"submit","params":{"gid":1}}"#;
+    page.add("a wrong type", &api.post("/api/json-rpc", numbered).await);
+    insta::assert_snapshot!("json_rpc", shown(page));
+}
+
+/// Clients take the words in a reply's text for a refusal, whatever its status.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_success_holds_the_word_of_a_refusal() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    shop.answers("/1", &[Answer::Says(200, r#"{"dtm_result":"SUCCESS"}"#)]);
+    let [first, second, third] = [(); 3].map(|()| format!("{}-FAILURE-ONGOING", fresh_name()));
+    let sent = message(&first, 1, &shop);
+    let saga = with(saga(&second, 1, &shop), json!({"payloads": ["FAILURE ONGOING"]}));
+    let dropped = message(&third, 1, &shop);
+    let replies = [
+        api.get("/api/dtmsvr/newGid").await,
+        api.prepare(&sent).await,
+        api.prepare(&sent).await,
+        api.submit(&waiting(sent.clone())).await,
+        api.submit(&saga).await,
+        api.prepare(&dropped).await,
+        abort(&api, &third, "msg").await,
+        json_rpc(&api, "newGid", &Value::Null).await,
+        json_rpc(&api, "prepare", &message(&format!("{third}-2"), 1, &shop)).await,
+        json_rpc(&api, "submit", &message(&format!("{third}-2"), 1, &shop)).await,
+    ];
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(!reply.text.contains("FAILURE") && !reply.text.contains("ONGOING"), "{reply:?}");
+    }
+}
