@@ -3,8 +3,8 @@
 -- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message, T tcc,
 -- X xa, W workflow; a small letter says that the body is in a key of its own. n: the number of the
 -- state. Token: of the holder, empty if nobody holds it. Request: the last one that changed the
--- status, empty after a back-check's promotion. Times in µs; "not before" is empty but for a delayed
--- message. Only the node reads the rest.
+-- status, empty after a back-check's promotion. Times in µs; "not before" is empty but for a
+-- delayed message. Only the node reads the rest.
 
 -- What is read of every state, each a text, and where the rest begins: most callers replace it, and
 -- need none of it.

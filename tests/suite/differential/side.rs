@@ -99,7 +99,10 @@ impl<S: Store> Side<S> {
                         self.holders.insert(gid, token);
                         Ok(format!("held: {}", self.taken(*taken)))
                     }
-                    reply => Ok(format!("{reply:?}")),
+                    reply @ (Aborted::Done
+                    | Aborted::NotHeld
+                    | Aborted::Conflict(..)
+                    | Aborted::NotFound) => Ok(format!("{reply:?}")),
                 }
             }
             Call::Register { gid, mode, branch, content, branches_max } => {
@@ -121,7 +124,9 @@ impl<S: Store> Side<S> {
                     WorkflowEnded::Done { created_at, is_new } => {
                         Ok(format!("ended, new {is_new}, created {}", self.about(created_at)))
                     }
-                    reply => Ok(format!("{reply:?}")),
+                    reply @ (WorkflowEnded::Conflict(_)
+                    | WorkflowEnded::OtherMode(_)
+                    | WorkflowEnded::NotFound) => Ok(format!("{reply:?}")),
                 }
             }
             Call::ForceStop { gid, token } => {
@@ -161,7 +166,7 @@ impl<S: Store> Side<S> {
                 }
                 match reply {
                     Recorded::Reread(taken) => Ok(format!("reread: {}", self.taken(*taken))),
-                    reply => Ok(format!("{reply:?}")),
+                    reply @ (Recorded::Written | Recorded::Refused) => Ok(format!("{reply:?}")),
                 }
             }
         }
