@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::future::join_all;
 use tandem::{
     model::{Gid, Global, Options, Progress, Share, Spec, Status, StepUrls, Timestamp, Token},
     store::{
@@ -61,12 +62,10 @@ impl<S: Store> Side<S> {
     }
 
     /// Everything that is stored, worded.
-    pub(crate) async fn all(&mut self) -> Vec<String> {
-        let mut all = Vec::new();
-        for gid in 0..GIDS {
-            all.push(self.make(&Call::Query { gid }).await);
-        }
-        all
+    pub(crate) async fn all(&self) -> Vec<String> {
+        let queries = self.gids.iter().map(|gid| self.query(gid));
+        let all = join_all(queries).await;
+        all.into_iter().map(|it| it.unwrap_or_else(|error| format!("{error:?}"))).collect()
     }
 
     async fn ask(&mut self, call: &Call) -> Result<String, StoreError> {
