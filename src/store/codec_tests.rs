@@ -120,7 +120,7 @@ fn each_fault_is_named() {
         ("", "a field is missing"),
         ("SS1;t;r;1;", "a field is missing"),
         ("XS1;t;r;1;;nn;;0;", "unknown status"),
-        ("SX1;t;r;1;;nn;;0;", "unknown mode"),
+        ("SY1;t;r;1;;nn;;0;", "unknown mode"),
         ("SSx;t;r;1;;nn;;0;", "its number"),
         ("SS1;t;r;x;;nn;;0;", "a time"),
         ("SS1;t;r;1;x;nn;;0;", "a time"),
