@@ -120,7 +120,7 @@ fn each_fault_is_named() {
         ("", "a field is missing"),
         ("SSt;1;r;;", "a field is missing"),
         ("XSt;1;r;;1;nn;;0;", "unknown status"),
-        ("SXt;1;r;;1;nn;;0;", "unknown mode"),
+        ("SYt;1;r;;1;nn;;0;", "unknown mode"),
         ("SSt;x;r;;1;nn;;0;", "its number"),
         ("SSt;1;r;;x;nn;;0;", "a time"),
         ("SSt;1;r;x;1;nn;;0;", "a time"),

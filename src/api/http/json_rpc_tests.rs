@@ -82,7 +82,6 @@ async fn each_refusal_has_its_code_and_its_words() {
             -32603,
             "the body could not be read: it broke off",
         ),
-        (RpcError::unserved_method("x"), -32601, "method 'x' is not served by this server yet"),
         (BadRequest::Empty.into(), -32700, "unexpected end of JSON input"),
     ] {
         let text = written(Some("\"7\""), Err(error)).await;

@@ -55,9 +55,12 @@ impl Ledger {
                 let is_forward = matches!(op, Op::Confirm | Op::Commit);
                 let decided = if is_forward { Status::Submitted } else { Status::Aborting };
                 assert_eq!(state.status, decided, "called before that is decided");
-                for later in step + 1..spec.registered.len() {
-                    let row = if is_forward { later * 2 + 1 } else { later * 2 };
-                    assert!(self.is_done(spec, row), "{step} is called before {later}");
+                // Of a tcc the last one first, of an xa the first one.
+                let is_tcc = spec.mode == Mode::Tcc;
+                let before = if is_tcc { step + 1..spec.registered.len() } else { 0..step };
+                for other in before {
+                    let row = if is_forward { other * 2 + 1 } else { other * 2 };
+                    assert!(self.is_done(spec, row), "{step} is called before {other}");
                 }
             }
             (Mode::Workflow, _) => panic!("what a workflow's client did is called"),

@@ -98,19 +98,11 @@ fn numbers_out_of_bounds_are_refused() {
 #[test]
 fn what_cannot_be_run_is_refused() {
     let cases = [
-        (r#"{"gid":"g"}"#, "trans_type is missing: send saga or msg"),
-        (r#"{"trans_type":null}"#, "trans_type is missing: send saga or msg"),
+        (r#"{"gid":"g"}"#, "trans_type is missing: send saga, msg, tcc, xa or workflow"),
+        (r#"{"trans_type":null}"#, "trans_type is missing: send saga, msg, tcc, xa or workflow"),
         (
-            r#"{"trans_type":"tcc"}"#,
-            "trans_type 'tcc' is not served by this server yet: it serves saga and msg",
-        ),
-        (
-            r#"{"trans_type":"xa"}"#,
-            "trans_type 'xa' is not served by this server yet: it serves saga and msg",
-        ),
-        (
-            r#"{"trans_type":"workflow"}"#,
-            "trans_type 'workflow' is not served by this server yet: it serves saga and msg",
+            r#"{"trans_type":"workflow","custom_data":"[]"}"#,
+            r#"custom_data of a workflow must be JSON text such as {"name":"transfer","data":"eyJhIjoxfQ=="}: the whole: wanted an object, found a list at line 1 column 2"#,
         ),
         (
             r#"{"trans_type":"Saga"}"#,

@@ -149,7 +149,7 @@ fn a_message_is_concurrent_by_its_option_and_a_saga_by_either() {
 fn options_are_read_in_seconds_and_0_says_nothing() {
     let options = read_request(
         br#"{"timeout_to_fail":1,"request_timeout":2,"retry_interval":3,"retry_limit":4,
-            "retry_count":"ignored","req_extra":[1,{"x":[]}],"status":7}"#,
+            "retry_count":"ignored","unknown":[1,{"x":[]}],"status":7}"#,
     )
     .unwrap()
     .options;

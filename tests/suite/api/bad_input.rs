@@ -129,7 +129,6 @@ async fn a_transaction_that_cannot_be_run() {
             (of(json!({"trans_type": ""})), "trans_type is missing"),
             (of(json!({"trans_type": "sagas"})), "trans_type 'sagas' is unknown"),
             (of(json!({"trans_type": "Saga"})), "trans_type 'Saga' is unknown"),
-            (of(json!({"trans_type": "tcc"})), "trans_type 'tcc' is not served"),
             (of(json!({"protocol": "smtp"})), "protocol 'smtp' is unknown"),
             (of(json!({"payloads": ["", ""]})), "payloads: there are 2 for 3 steps"),
             (of(json!({"payloads": null})), "payloads: there are 0 for 3 steps"),

@@ -8,7 +8,12 @@ use tandem::model::{Mode, Status};
 use crate::support::rng::Rng;
 
 /// Transactions that one sequence speaks of.
-pub(crate) const GIDS: usize = 4;
+pub(crate) const GIDS: usize = MODES.len();
+
+/// The mode that each gid mostly has.
+const MODES: [Mode; 4] = [Mode::Saga, Mode::Message, Mode::Tcc, Mode::Workflow];
+const TCC: usize = 2;
+const WORKFLOW: usize = 3;
 
 /// Requests and holds that one sequence speaks of; some calls repeat a request, some a hold's.
 pub(crate) const TOKENS: usize = 15;
@@ -120,6 +125,9 @@ pub(crate) enum HoldEnd {
 pub(crate) fn sequence(rng: &mut Rng, length: usize) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::with_capacity(length);
     while calls.len() < length {
+        if rng.happens(15) {
+            calls.extend(registered_meanwhile(rng));
+        }
         let again = match calls.len() {
             0 => None,
             // Whatever may be sent twice is.
@@ -127,41 +135,70 @@ pub(crate) fn sequence(rng: &mut Rng, length: usize) -> Vec<Call> {
         };
         calls.push(again.unwrap_or_else(|| call(rng)));
     }
+    calls.truncate(length);
     calls
+}
+
+/// A branch is registered between a claim and the holder's record: too rare to be left to chance.
+fn registered_meanwhile(rng: &mut Rng) -> [Call; 5] {
+    let (gid, content, branches_max) = (TCC, 0, 3);
+    let mode = Mode::Tcc;
+    let request = Request { mode, delay: Duration::ZERO, ..request(gid, 0..2, rng) };
+    let mut record = record(gid, rng);
+    if let Call::Record { who, ahead, .. } = &mut record {
+        (*who, *ahead) = (Who::LastHolder, 1);
+    }
+    [
+        Call::Prepare { request, timeout: Duration::ZERO },
+        Call::ClaimDue,
+        Call::Take { gid, token: pick(HOLD_TOKENS, rng), claims_ago: 0 },
+        Call::Register { gid, mode, branch: rng.index(4), content, branches_max },
+        record,
+    ]
 }
 
 fn call(rng: &mut Rng) -> Call {
     let gid = rng.index(GIDS);
     match rng.below(100) {
-        0..10 => Call::Prepare { request: request(gid, 0..2, rng), timeout: zero_or_long(rng) },
-        10..26 => Call::Submit {
+        0..10 => {
+            let gid = if rng.happens(500) { growing(rng) } else { gid };
+            Call::Prepare { request: request(gid, 0..2, rng), timeout: zero_or_long(rng) }
+        }
+        10..22 => Call::Submit {
             request: request(gid, 2..6, rng),
             held: rng.happens(600),
             is_over: rng.happens(80),
             lease: zero_or_long(rng),
             is_promote: rng.happens(200),
         },
-        26..30 => Call::Abort {
+        22..27 => Call::Abort {
             gid,
             token: if rng.happens(500) { 6 } else { 12 },
             has_reason: rng.happens(500),
             held: rng.happens(600),
             lease: zero_or_long(rng),
         },
-        30..39 => Call::Register {
-            gid,
-            mode: mode(gid, rng),
-            branch: rng.index(4),
-            content: usize::from(rng.happens(150)),
-            branches_max: if rng.happens(900) { 3 } else { 1 },
-        },
+        27..39 => {
+            let gid = if rng.happens(900) { growing(rng) } else { gid };
+            Call::Register {
+                gid,
+                mode: match mode(gid, rng) {
+                    // Nobody asks for these.
+                    Mode::Saga | Mode::Message => Mode::Xa,
+                    mode @ (Mode::Tcc | Mode::Xa | Mode::Workflow) => mode,
+                },
+                branch: rng.index(4),
+                content: usize::from(rng.happens(150)),
+                branches_max: if rng.happens(900) { 3 } else { 1 },
+            }
+        }
         39..41 => Call::EndWorkflow {
-            gid,
+            gid: if rng.happens(800) { WORKFLOW } else { gid },
             token: pick(13..15, rng),
             status: if rng.happens(500) { Status::Succeed } else { Status::Failed },
         },
-        41..42 => Call::ForceStop { gid, token: 7 },
-        42..47 => Call::Reset { gid },
+        41..43 => Call::ForceStop { gid, token: 7 },
+        43..47 => Call::Reset { gid },
         47..48 => Call::ResetLaterThan,
         48..51 => Call::Query { gid },
         51..59 => Call::ClaimDue,
@@ -188,9 +225,13 @@ fn request(gid: usize, tokens: std::ops::Range<usize>, rng: &mut Rng) -> Request
     }
 }
 
+/// A gid whose client mostly registers branches.
+fn growing(rng: &mut Rng) -> usize {
+    if rng.happens(700) { TCC } else { WORKFLOW }
+}
+
 /// Mostly one mode for a gid, so that most sequences get somewhere.
 fn mode(gid: usize, rng: &mut Rng) -> Mode {
-    const MODES: [Mode; GIDS] = [Mode::Saga, Mode::Message, Mode::Tcc, Mode::Workflow];
     if rng.happens(900) { MODES[gid] } else { Mode::ALL[rng.index(Mode::ALL.len())] }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::future::join_all;
 use tandem::{
     model::{Gid, Global, Options, Progress, Share, Spec, Status, StepUrls, Timestamp, Token},
     store::{
@@ -61,12 +62,10 @@ impl<S: Store> Side<S> {
     }
 
     /// Everything that is stored, worded.
-    pub(crate) async fn all(&mut self) -> Vec<String> {
-        let mut all = Vec::new();
-        for gid in 0..GIDS {
-            all.push(self.make(&Call::Query { gid }).await);
-        }
-        all
+    pub(crate) async fn all(&self) -> Vec<String> {
+        let queries = self.gids.iter().map(|gid| self.query(gid));
+        let all = join_all(queries).await;
+        all.into_iter().map(|it| it.unwrap_or_else(|error| format!("{error:?}"))).collect()
     }
 
     async fn ask(&mut self, call: &Call) -> Result<String, StoreError> {
@@ -99,7 +98,10 @@ impl<S: Store> Side<S> {
                         self.holders.insert(gid, token);
                         Ok(format!("held: {}", self.taken(*taken)))
                     }
-                    reply => Ok(format!("{reply:?}")),
+                    reply @ (Aborted::Done
+                    | Aborted::NotHeld
+                    | Aborted::Conflict(..)
+                    | Aborted::NotFound) => Ok(format!("{reply:?}")),
                 }
             }
             Call::Register { gid, mode, branch, content, branches_max } => {
@@ -121,7 +123,9 @@ impl<S: Store> Side<S> {
                     WorkflowEnded::Done { created_at, is_new } => {
                         Ok(format!("ended, new {is_new}, created {}", self.about(created_at)))
                     }
-                    reply => Ok(format!("{reply:?}")),
+                    reply @ (WorkflowEnded::Conflict(_)
+                    | WorkflowEnded::OtherMode(_)
+                    | WorkflowEnded::NotFound) => Ok(format!("{reply:?}")),
                 }
             }
             Call::ForceStop { gid, token } => {
@@ -161,7 +165,7 @@ impl<S: Store> Side<S> {
                 }
                 match reply {
                     Recorded::Reread(taken) => Ok(format!("reread: {}", self.taken(*taken))),
-                    reply => Ok(format!("{reply:?}")),
+                    reply @ (Recorded::Written | Recorded::Refused) => Ok(format!("{reply:?}")),
                 }
             }
         }
