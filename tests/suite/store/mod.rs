@@ -8,6 +8,7 @@ mod lifecycle;
 mod listing;
 mod listing_load;
 mod outages;
+mod registered;
 mod shards;
 
 use std::{sync::Arc, time::Duration};
