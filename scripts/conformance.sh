@@ -9,7 +9,7 @@ conform=$(realpath "$1")
 cd "$(dirname "$0")/.."
 
 # What the names of scenarios begin with that are not served yet.
-not_served='["tcc", "xa", "workflow", "topic", "msg-topic"]'
+not_served='["topic", "msg-topic"]'
 
 cargo build --locked --quiet
 tandem=${CARGO_TARGET_DIR:-target}/debug/tandem

@@ -1,7 +1,8 @@
 -- What a holder's three writes do alike. Their items begin with the same arguments, from ARGV[a]
 -- on: the hold `<token>;<n>;` as the state before has it, the same as this one has it, status
--- letter, rest of the packed state, reason ('' for none), '1' if it leaves prepared by a back-check,
--- and the number of registered branches that the holder knows of ('' where it need not know them).
+-- letter, rest of the packed state, reason ('' for none), '1' if it leaves prepared by a
+-- back-check, and the number of registered branches that the holder knows of ('' where it need not
+-- know them).
 --
 -- A record is one of three calls of most transactions, and to take a packed state apart costs more
 -- than to read it. So these compare and cut it where the hold ends.

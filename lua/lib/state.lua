@@ -3,8 +3,8 @@
 -- Status: P prepared, S submitted, A aborting, C succeed, F failed. Mode: S saga, M message, T tcc,
 -- X xa, W workflow; a small letter says that the body is in a key of its own. Token: of the holder,
 -- empty if nobody holds it. n: the number of the state. Request: the last one that changed the
--- status, empty after a back-check's promotion. Times in µs; "not before" is empty but for a delayed
--- message. Only the node reads the rest.
+-- status, empty after a back-check's promotion. Times in µs; "not before" is empty but for a
+-- delayed message. Only the node reads the rest.
 
 -- What is read of a state, each a text, and where the rest begins, which few need.
 local function unpack_state(packed)

@@ -142,7 +142,7 @@ fn what_is_registered_after_a_state_was_stored_has_its_rows() {
     let spec =
         Spec { mode: Mode::Tcc, registered: vec![branch(tcc); 2], steps: Vec::new(), ..message(0) };
     let rows = |rest: &str, spec: &Spec| {
-        let text = format!("AT3;t;r;1;;{rest}");
+        let text = format!("ATt;3;r;;1;{rest}");
         let state = Packed::read(text.as_bytes()).unwrap().state(spec, CREATED_AT, None)?;
         Ok(state.rows.into_iter().map(|row| progress_letter(row.progress)).collect::<String>())
     };

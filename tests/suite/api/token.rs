@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token/of+tests==";
 const OPEN: [(Method, &str); 3] =
     [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
 
-const GUARDED: [(Method, &str); 12] = [
+const GUARDED: [(Method, &str); 16] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -27,6 +27,10 @@ const GUARDED: [(Method, &str); 12] = [
     (Method::POST, "/api/dtmsvr/prepare"),
     (Method::POST, "/api/dtmsvr/submit"),
     (Method::POST, "/api/dtmsvr/abort"),
+    (Method::POST, "/api/dtmsvr/prepareWorkflow"),
+    (Method::POST, "/api/dtmsvr/registerBranch"),
+    (Method::POST, "/api/dtmsvr/registerTccBranch"),
+    (Method::POST, "/api/dtmsvr/registerXaBranch"),
     (Method::POST, "/api/dtmsvr/forceStop"),
     (Method::POST, "/api/dtmsvr/resetNextCronTime"),
     (Method::POST, "/api/json-rpc"),

@@ -6,6 +6,7 @@ mod large_bodies;
 mod leftovers;
 mod lifecycle;
 mod listing;
+mod listing_changes;
 mod listing_load;
 mod outages;
 mod registered;
