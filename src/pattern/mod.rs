@@ -15,6 +15,7 @@ mod saga;
 mod tcc;
 #[cfg(test)]
 mod tests;
+mod two_ends;
 mod workflow;
 mod xa;
 
@@ -324,31 +325,6 @@ impl Run {
         }
     }
 
-    /// A prepared tcc or xa of which no submit comes is aborted at its timeout.
-    fn abort_at_timeout(&mut self, now: Timestamp) -> Decided {
-        let timeout = prepared_timeout(&self.global.spec, &self.policy);
-        let due_at = self.global.created_at.plus(timeout);
-        if now < due_at {
-            return Decided::RestUntil(due_at);
-        }
-        self.decide(Status::Aborting, Some(timeout_reason(timeout)));
-        Decided::Again
-    }
-
-    /// Calls the first of `rows` that is not done; `end` when all are.
-    fn one_after_the_other(&mut self, rows: Vec<usize>, end: Status) -> Decided {
-        let is_open = |row: &usize| self.progress(*row) != Progress::Succeeded;
-        let Some(row) = rows.into_iter().find(is_open) else {
-            self.decide(end, None);
-            return Decided::Again;
-        };
-        match self.round.tried(row) {
-            Tried::Not => Decided::Call(vec![Target::Row(row)]),
-            Tried::InFlight => Decided::Await,
-            Tried::Over => Decided::EndRound { at_the_latest: None },
-        }
-    }
-
     fn all_actions_done(&self) -> bool {
         let spec = &self.global.spec;
         (0..spec.steps.len())
@@ -380,16 +356,6 @@ pub fn prepared_timeout(spec: &Spec, policy: &Policy) -> Duration {
         return backoff::base(&spec.options, policy);
     }
     spec.options.timeout_to_fail.unwrap_or(policy.timeout_to_fail)
-}
-
-/// What an answer means where the branch must succeed in the end (tcc, xa): a refusal is an error like
-/// any other.
-fn answered_in_the_end(run: &mut Run, target: Target, outcome: Outcome, now: Timestamp) {
-    match (target, outcome) {
-        (Target::Row(row), Outcome::Success) => run.succeeded(row, now),
-        (Target::Row(_), Outcome::Failure(text) | Outcome::Unknown(text)) => run.round.erred(&text),
-        (Target::Row(_), Outcome::Ongoing | Outcome::Busy) | (Target::QueryPrepared, _) => {}
-    }
 }
 
 fn timeout_reason(timeout: Duration) -> String {
