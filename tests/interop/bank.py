@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 from dtmcli import utils
-from dtmcli.barrier import AutoCursor, BranchBarrier
+from dtmcli.barrier import BranchBarrier
 
 import books
 
@@ -33,14 +33,14 @@ def barrier(query):
 
 
 def prepared(query):
-    with AutoCursor(books.cursor(BOOKS)) as cursor:
+    with books.opened(BOOKS) as cursor:
         barrier(query).query_prepared(cursor)
 
 
 def move(account, direction, query, body):
     amount = json.loads(body)["amount"]
     amount = {"deposit": amount, "withdraw": -amount}[direction]
-    with AutoCursor(books.cursor(BOOKS)) as cursor:
+    with books.opened(BOOKS) as cursor:
         barrier(query).call(cursor, lambda it: books.apply(it, query["op"], account, amount))
 
 

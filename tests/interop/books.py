@@ -1,5 +1,6 @@
 """The books of a small bank in SQLite, with the table that the SDK's barrier needs beside them."""
 
+import contextlib
 import sqlite3
 
 from dtmcli import utils
@@ -37,11 +38,19 @@ def cursor(path):
     return connection.cursor(Cursor)
 
 
+@contextlib.contextmanager
+def opened(path):
+    """A cursor whose connection is closed at the end; the SDK's own AutoCursor closes in an order that
+    SQLite refuses."""
+    found = cursor(path)
+    with contextlib.closing(found.connection):
+        yield found
+
+
 def create(path):
     """Creates the books where there are none."""
-    found = cursor(path)
-    found.executescript(SCHEMA)
-    found.connection.close()
+    with opened(path) as found:
+        found.executescript(SCHEMA)
 
 
 def change(found, account, balance, held=0):
@@ -77,8 +86,6 @@ def apply(found, op, account, amount):
 
 def accounts(path):
     """Balance and held amount of each account."""
-    found = cursor(path)
-    found.execute("select name, balance, held from dtm_barrier.account order by name")
-    rows = {name: [balance, held] for name, balance, held in found.fetchall()}
-    found.connection.close()
-    return rows
+    with opened(path) as found:
+        found.execute("select name, balance, held from dtm_barrier.account order by name")
+        return {name: [balance, held] for name, balance, held in found.fetchall()}

@@ -4,6 +4,7 @@
 mod python;
 
 use std::{
+    fs::{self, File},
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -25,6 +26,9 @@ const DEAD: i32 = 9;
 
 const LISTENS: &str = "listening on ";
 
+/// What the bank says of its calls, in its folder.
+const LOG: &str = "bank.log";
+
 /// A node, and a bank in Python with its books in a folder of its own.
 struct Stage {
     python: PathBuf,
@@ -44,6 +48,7 @@ impl Stage {
             .arg(books(&folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(File::create(folder.path().join(LOG)).expect("a file"))
             .spawn()
             .expect("a bank");
         let mut line = String::new();
@@ -86,6 +91,10 @@ impl Drop for Stage {
         // Gone already, if it failed.
         let _ = self.bank.kill();
         let _ = self.bank.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join(LOG));
+            println!("log of the bank:\n{}", log.unwrap_or_default());
+        }
     }
 }
 
@@ -127,14 +136,14 @@ async fn a_saga_of_the_sdk_that_is_refused_is_undone_in_reverse_order() {
 }
 
 #[tokio::test]
-async fn a_tcc_of_the_sdk_is_confirmed() {
+async fn a_tcc_of_the_sdk_is_confirmed_the_last_branch_first() {
     let Some(stage) = Stage::open().await else { return };
     let gid = stage.play("tcc_confirmed", DONE).await;
     let calls = [
         "01 try /A/withdraw 200",
         "02 try /B/deposit 200",
-        "01 confirm /A/withdraw 200",
         "02 confirm /B/deposit 200",
+        "01 confirm /A/withdraw 200",
     ];
     stage.check(&gid, "succeed", &calls, [70, 80]).await;
 }
