@@ -59,7 +59,7 @@ pub fn command() -> Command {
         })
         .help("A Redis to use, with keys that are removed at the end; without it, one is started");
     Command::new(COMMAND)
-        .about("Shows and checks what tandem does: two nodes, a bank, and a node that is killed")
+        .about("Shows and checks what tandem does: two nodes, a bank, a node and a client that are killed")
         .arg(redis_url)
 }
 
