@@ -70,6 +70,15 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.seed(t, "SM2;r0", "w1");
             (t.rest("w1", 3, "S", 7).into(), "written")
         }
+        S::ChangeTopic => (t.change_topic("r1", "", "[]"), "done"),
+        S::FindTopic => {
+            rig.one(t.change_topic("r0", "", "[]"));
+            (t.find_topic(), "found")
+        }
+        S::ListTopics => {
+            rig.one(t.change_topic("r0", "", "[]"));
+            (t.list_topics("-", 9), "topics")
+        }
         S::Finish => {
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
