@@ -211,7 +211,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 let urls = known.get(name).cloned().unwrap_or_default();
                 if urls.is_empty() {
                     let name = clip(name, QUOTED_BYTES_MAX);
-                    return Err(invalid(format!("steps[{step}].action: topic not found: `{name}`")));
+                    return Err(invalid(format!(
+                        "steps[{step}].action: topic not found: `{name}`"
+                    )));
                 }
                 urls
             };

@@ -57,9 +57,11 @@ impl Request {
         let is_message = matches!(self.mode(), Ok(Mode::Message));
         let steps = if is_message { self.steps.as_slice() } else { &[] };
         let name = |step: &'_ StepUrls| step.action.strip_prefix(SCHEME).is_some();
-        steps.iter().enumerate().filter(move |(_, step)| name(step)).map(|(number, step)| {
-            (number, step.action.strip_prefix(SCHEME).unwrap_or_default())
-        })
+        steps
+            .iter()
+            .enumerate()
+            .filter(move |(_, step)| name(step))
+            .map(|(number, step)| (number, step.action.strip_prefix(SCHEME).unwrap_or_default()))
     }
 }
 
@@ -118,7 +120,11 @@ impl Expansion {
                 steps.push(StepUrls { action: url.clone(), ..StepUrls::default() });
                 payloads.push(payload.clone());
                 let is_only = urls.len() == 1;
-                branch_ids.push(if is_only { id.clone() } else { format!("{id}-{:02}", place + 1) });
+                branch_ids.push(if is_only {
+                    id.clone()
+                } else {
+                    format!("{id}-{:02}", place + 1)
+                });
             }
         }
         spec.steps = steps;
@@ -205,10 +211,7 @@ mod tests {
         let one = Subscriber { url: "http://a\"".to_owned(), remark: String::new() };
         let two = Subscriber { url: "http://b".to_owned(), remark: "ü\n".to_owned() };
         let text = subscribers_text(&[one.clone(), two.clone()]);
-        assert_eq!(
-            text,
-            r#"[{"url":"http://a\"","remark":""},{"url":"http://b","remark":"ü\n"}]"#
-        );
+        assert_eq!(text, r#"[{"url":"http://a\"","remark":""},{"url":"http://b","remark":"ü\n"}]"#);
         assert_eq!(read_subscribers(text.as_bytes()).unwrap(), [one, two]);
         assert_eq!(subscribers_text(&[]), "[]");
         assert!(read_subscribers(b"[{}]").is_err());

@@ -1,7 +1,11 @@
 //! The transition rules of each script, over maps in memory: a second, plain reading of the rules
 //! that the Lua scripts are written from. Time comes in as a value, and nothing here can fail.
 
-use std::{collections::{BTreeMap, HashSet}, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tandem::{
     model::{Gid, Mode, Spec, State, Status, Timestamp, Token, Topic},

@@ -136,9 +136,7 @@ impl Store for ModelStore {
 
     async fn topics(&self, after: Option<&str>, limit: usize) -> Result<Vec<Topic>, StoreError> {
         let is_later = |topic: &&Topic| after.is_none_or(|after| topic.name.as_str() > after);
-        self.run(|tables, _| {
-            tables.topics.values().filter(is_later).take(limit).cloned().collect()
-        })
+        self.run(|tables, _| tables.topics.values().filter(is_later).take(limit).cloned().collect())
     }
 
     fn shard_count(&self) -> usize {

@@ -72,8 +72,7 @@ pub(in crate::api::http) async fn unsubscribe<S: Store, C: Caller, K: Clock>(
     pairs: Pairs,
 ) -> Result<Done, ApiError> {
     let service = Arc::clone(api.service());
-    let [topic, url] =
-        ["topic", "url"].map(|key| text(&pairs, key).unwrap_or_default().to_owned());
+    let [topic, url] = ["topic", "url"].map(|key| text(&pairs, key).unwrap_or_default().to_owned());
     finish(async move { service.unsubscribe(&topic, &url).await }).await?;
     Ok(Done)
 }
