@@ -25,6 +25,7 @@ fn global(mode: Mode, status: Status, n_steps: usize, change: impl FnOnce(&mut S
         delay: Duration::ZERO,
         resume: Resume::default(),
         registered: Vec::new(),
+        branch_ids: Vec::new(),
     };
     change(&mut spec);
     let rows = spec.row_count();

@@ -105,6 +105,7 @@ fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
                 delay: Duration::ZERO,
                 resume: Resume::default(),
                 registered: Vec::new(),
+                branch_ids: Vec::new(),
             };
             Plan { spec, is_prepared, refuses, local_work_is_done }
         },

@@ -14,6 +14,7 @@ mod replies;
 mod resubmit;
 mod saga;
 mod token;
+mod topics;
 
 use std::ops::Deref;
 
