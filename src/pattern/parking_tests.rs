@@ -16,7 +16,7 @@ const AFTER_2: Policy = Policy {
 fn rounds(mut global: Global, url: &str, answers: &[Outcome]) -> Vec<(u64, u32, bool)> {
     let mut told = Vec::new();
     for answer in answers {
-        let (_, end, run) = play_by(AFTER_2, global, T0, &[(url, &[answer.clone()])]);
+        let (_, end, run) = play_by(AFTER_2, global, T0, &[(url, std::slice::from_ref(answer))]);
         let Step::Rest(due_at) = end else { panic!("ended") };
         let erred = run.erred().map(|erred| (erred.rounds, erred.is_parked));
         let (n, is_parked) = erred.unwrap_or_default();
