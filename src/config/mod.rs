@@ -26,8 +26,8 @@ use clap::ArgMatches;
 use self::{
     alert_kinds::{Hook, Rounds},
     kind::{
-        Address, Bytes, Count, File, Filter, Folder, Format, Hook, Hosts, Prefix, Rounds, Span,
-        Threads, Token, Url,
+        Address, Bytes, Count, File, Filter, Folder, Format, Hosts, Prefix, Span, Threads, Token,
+        Url,
     },
     setting::{Setting, settings},
     sources::Values,
