@@ -57,3 +57,24 @@ impl Kind for Hook {
         Some(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_have_bounds() {
+        let limit = Rounds { min: 1 };
+        assert_eq!(
+            ["0", "1", "1000000", "1000001", "-1", "x"].map(|text| limit.read(text)),
+            [None, Some(1), Some(1_000_000), None, None, None]
+        );
+        assert_eq!(Rounds { min: 0 }.read("0"), Some(0));
+    }
+
+    #[test]
+    fn a_fault_does_not_show_a_hooks_secret() {
+        assert_eq!(Hook.read("ftp://hooks.example/secret"), None);
+        assert_eq!(Hook.shown("ftp://u:p@hooks.example/secret"), "ftp://hooks.example/***");
+    }
+}

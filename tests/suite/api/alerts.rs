@@ -63,7 +63,7 @@ async fn the_hook_is_told_from_the_limit_on_and_once_a_round() {
     assert_eq!(counts, [json!(3), json!(4)]);
     for alert in &told {
         let names: Vec<_> = alert.as_object().expect("an object").keys().collect();
-        assert_eq!(names, ["gid", "status", "branch", "error", "retry_count"]);
+        assert_eq!(names, ["branch", "error", "gid", "retry_count", "status"]);
         assert_eq!((&alert["gid"], &alert["status"]), (&json!(gid), &json!("submitted")));
         let branch = alert["branch"].as_str().expect("a URL");
         assert!([bank.url("/1"), bank.url("/2")].contains(&branch.to_owned()), "{branch}");
