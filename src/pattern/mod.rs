@@ -10,6 +10,9 @@ mod described;
 #[cfg(test)]
 mod laws;
 mod message;
+mod parking;
+#[cfg(test)]
+mod parking_tests;
 mod round;
 mod saga;
 mod tcc;
@@ -25,6 +28,7 @@ use crate::model::{Global, Mode, Op, Outcome, Progress, Spec, Status, Timestamp}
 use round::{Round, Tried};
 
 pub use described::{Described, describe};
+pub use parking::{Erred, PARKED_FOR};
 
 /// What the server sets where a transaction says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Policy {
     pub backoff_max: Duration,
     /// Span until the next round when a branch's host had no room for a call.
     pub busy_retry: Duration,
+    /// A transaction of which so many rounds in a row ended in an error is parked; 0 for never.
+    pub dead_letter_after: u32,
 }
 
 impl Default for Policy {
@@ -50,6 +56,7 @@ impl Default for Policy {
             timeout_to_fail: Duration::from_secs(35),
             backoff_max: Duration::from_secs(3_600),
             busy_retry: Duration::from_millis(500),
+            dead_letter_after: 0,
         }
     }
 }
@@ -87,7 +94,8 @@ pub struct Run {
 
 impl Run {
     /// A round on `global`, as it is stored.
-    pub fn new(global: Global, policy: Policy) -> Self {
+    pub fn new(mut global: Global, policy: Policy) -> Self {
+        parking::resume(&mut global.state, &policy);
         let round = Round::new(global.state.rows.len());
         Self { global, policy, round }
     }
@@ -278,29 +286,6 @@ impl Run {
     fn rest(&mut self, due_at: Timestamp) -> Step {
         self.round.rests_until = Some(due_at);
         Step::Rest(due_at)
-    }
-
-    /// Closes a round in which something was tried and is not done, and answers when the next one
-    /// is due. The backoff grows once, however many branches erred.
-    fn end_round(&mut self, now: Timestamp) -> Timestamp {
-        let state = &mut self.global.state;
-        // A workflow is resumed at the same interval, whatever its client answers.
-        let is_backed_off = self.global.spec.mode != Mode::Workflow;
-        if self.round.last_error.is_some() && is_backed_off {
-            state.error_rounds = state.error_rounds.saturating_add(1);
-        }
-        state.last_error.clone_from(&self.round.last_error);
-        self.round.version += 1;
-        let wait = if self.round.only_busy() {
-            self.policy.busy_retry
-        } else {
-            backoff::delay(
-                backoff::base(&self.global.spec.options, &self.policy),
-                self.global.state.error_rounds,
-                self.policy.backoff_max,
-            )
-        };
-        now.plus(wait)
     }
 
     /// Steps whose action may start now: not done, not tried in this round, all before it done.

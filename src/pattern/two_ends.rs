@@ -55,7 +55,9 @@ impl Run {
 pub(super) fn answered_in_the_end(run: &mut Run, target: Target, outcome: Outcome, now: Timestamp) {
     match (target, outcome) {
         (Target::Row(row), Outcome::Success) => run.succeeded(row, now),
-        (Target::Row(_), Outcome::Failure(text) | Outcome::Unknown(text)) => run.round.erred(&text),
+        (Target::Row(_), Outcome::Failure(text) | Outcome::Unknown(text)) => {
+            run.round.erred(target, &text)
+        }
         (Target::Row(_), Outcome::Ongoing | Outcome::Busy) | (Target::QueryPrepared, _) => {}
     }
 }

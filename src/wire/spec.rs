@@ -99,9 +99,10 @@ impl Request {
     }
 }
 
-/// Reads a transaction back from the body that was stored when it was accepted (perhaps with what its
-/// topics stood for, see [`super::Expansion`]), and from the
-/// [`super::Override`] text that its submit may have left.
+/// Reads a transaction back from the body that was stored when it was accepted.
+///
+/// Beside it may be stored what its topics stood for ([`super::Expansion`]), and the
+/// [`super::Override`] text that its submit left.
 ///
 /// # Errors
 /// Only when the stored texts were never accepted by this room, that is, when they were damaged

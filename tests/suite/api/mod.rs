@@ -1,5 +1,6 @@
 //! What the HTTP API promises, each on a real node and a real Redis.
 
+mod alerts;
 mod bad_input;
 mod expiry;
 mod holder;
