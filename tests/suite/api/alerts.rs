@@ -67,7 +67,7 @@ async fn the_hook_is_told_from_the_limit_on_and_once_a_round() {
         assert_eq!((&alert["gid"], &alert["status"]), (&json!(gid), &json!("submitted")));
         let branch = alert["branch"].as_str().expect("a URL");
         assert!([bank.url("/1"), bank.url("/2")].contains(&branch.to_owned()), "{branch}");
-        assert!(alert["error"].as_str().expect("a text").contains("out of order"), "{alert}");
+        assert!(alert["error"].as_str().expect("a text").contains("status 500"), "{alert}");
     }
     let posted = operator.calls().remove(0);
     assert_eq!(
