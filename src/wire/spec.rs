@@ -99,9 +99,10 @@ impl Request {
     }
 }
 
-/// Reads a transaction back from the body that was stored when it was accepted (perhaps with what its
-/// topics stood for, see [`super::Expansion`]), and from the
-/// [`super::Override`] text that its submit may have left.
+/// Reads a transaction back from the body that was stored when it was accepted.
+///
+/// `override_text` is what its submit may have left ([`super::Override`]). The body may begin with
+/// what its topics stood for ([`super::Expansion`]).
 ///
 /// # Errors
 /// Only when the stored texts were never accepted by this room, that is, when they were damaged
