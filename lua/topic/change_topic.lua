@@ -10,8 +10,8 @@
 --   [2] `<version>;<created at>;` as the node found it, '' if there was no such topic
 --   [3] the list of its subscribers, '' to remove the topic
 --
--- A topic is stored as `<version>;<created at>;<updated at>;<list>`, times in µs. The version starts
--- with 1 and counts its changes.
+-- A topic is stored as `<version>;<created at>;<updated at>;<list>`, times in µs. The version
+-- starts with 1 and counts its changes.
 --
 -- Returns now in µs, then for each item one of
 --   done             it is so, by this request or by an earlier copy of it

@@ -1,7 +1,7 @@
 //! The only room that knows Redis: one async function a script.
 //!
-//! [`Store`] says what each function does; `lua/transaction/` holds the scripts, whose headers give
-//! the exact transition rules. Every function may run twice without harm: a repeat with the same
+//! [`Store`] says what each function does; `lua/transaction/` and `lua/topic/` hold the scripts, whose
+//! headers give the exact rules. Every function may run twice without harm: a repeat with the same
 //! token is answered as the first run was.
 
 mod bodies;

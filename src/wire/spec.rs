@@ -101,8 +101,8 @@ impl Request {
 
 /// Reads a transaction back from the body that was stored when it was accepted.
 ///
-/// Beside it may be stored what its topics stood for ([`super::Expansion`]), and the
-/// [`super::Override`] text that its submit left.
+/// `override_text` is what its submit may have left ([`super::Override`]). The body may begin with
+/// what its topics stood for ([`super::Expansion`]).
 ///
 /// # Errors
 /// Only when the stored texts were never accepted by this room, that is, when they were damaged

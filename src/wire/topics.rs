@@ -56,12 +56,10 @@ impl Request {
     pub fn topics(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_message = matches!(self.mode(), Ok(Mode::Message));
         let steps = if is_message { self.steps.as_slice() } else { &[] };
-        let name = |step: &'_ StepUrls| step.action.strip_prefix(SCHEME).is_some();
         steps
             .iter()
             .enumerate()
-            .filter(move |(_, step)| name(step))
-            .map(|(number, step)| (number, step.action.strip_prefix(SCHEME).unwrap_or_default()))
+            .filter_map(|(number, step)| Some((number, step.action.strip_prefix(SCHEME)?)))
     }
 }
 
