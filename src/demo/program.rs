@@ -141,11 +141,16 @@ async fn resumed(
 ) -> (StatusCode, String) {
     // Nobody listens once the demonstration is over.
     let _ = shared.events.send(Event::Called { gid: gid.clone(), op, data: data.clone() });
-    match shared.run(&gid, &data, None).await {
-        Ok(status) => {
-            let _ = shared.events.send(Event::Submitted(status));
-            (StatusCode::OK, String::new())
-        }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
+    // In a task of its own: with its submit the workflow has ended, and tandem may hang up here
+    // before the program has heard that.
+    let running = task::spawn(async move {
+        let status = shared.run(&gid, &data, None).await?;
+        let _ = shared.events.send(Event::Submitted(status));
+        anyhow::Ok(())
+    });
+    match running.await {
+        Ok(Ok(())) => (StatusCode::OK, String::new()),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }

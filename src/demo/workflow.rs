@@ -30,11 +30,16 @@ impl Stage<'_> {
             self.two.number
         ))?;
 
-        let client = program.start(&gid, DATA, FIRST);
-        let registered = self.api.registered(&base, &gid, FIRST);
+        let mut client = program.start(&gid, DATA, FIRST);
+        let registered = async {
+            tokio::select! {
+                end = &mut client => bail!("the client ended by itself: {end:?}"),
+                registered = self.api.registered(&base, &gid, FIRST) => registered,
+            }
+        };
         follow(&self.page, &mut self.calls, &mut heard, registered).await??;
         client.abort();
-        ensure!(client.await.is_err_and(|end| end.is_cancelled()), "the client ended by itself");
+        ensure!(client.await.is_err_and(|end| end.is_cancelled()), "the client was not killed");
         self.page
             .say("The client registers the first step, and is killed. Tandem waits for 1 s.")?;
 
