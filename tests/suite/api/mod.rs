@@ -10,10 +10,15 @@ mod message;
 mod operation;
 mod outgoing;
 mod parsing;
+mod registering;
 mod replies;
 mod resubmit;
 mod saga;
+mod tcc;
+mod tcc_timeout;
 mod token;
+mod workflow;
+mod xa;
 
 use std::ops::Deref;
 
