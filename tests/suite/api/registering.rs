@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Api, assert_done, assert_refused, with};
+use super::{Api, assert_done, assert_refused, waiting, with};
 use crate::support::{
     participant::Participant,
-    redis::fresh_name,
+    redis::{RedisServer, fresh_name},
     server::{Reply, Server},
 };
 
@@ -101,6 +101,65 @@ async fn the_same_branch_again_is_as_good_as_once_on_every_path_and_node() {
         let stored = other.query(&gid).await;
         assert_eq!(stored["branches"].as_array().map(Vec::len), Some(n_rows), "{stored}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_json_rpc_it_is_the_same() {
+    const REFUSED: i64 = -32901;
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let call = async |method: &str, params: &Value| {
+        let body = json!({"jsonrpc": "2.0", "id": "1", "method": method, "params": params});
+        api.post("/api/json-rpc", body.to_string()).await.json()
+    };
+    let gid = fresh_name();
+    let unknown = call("registerBranch", &tcc_branch(&gid, 1, &bank)).await;
+    assert_eq!(unknown["error"]["code"], REFUSED, "{unknown}");
+    for (method, params) in [
+        ("prepare", transaction(&gid, "tcc")),
+        ("registerBranch", tcc_branch(&gid, 1, &bank)),
+        ("registerBranch", tcc_branch(&gid, 1, &bank)),
+        ("registerBranch", tcc_branch(&gid, 2, &bank)),
+        ("submit", waiting(transaction(&gid, "tcc"))),
+    ] {
+        let answer = call(method, &params).await;
+        assert_eq!(answer["error"], Value::Null, "{method}: {answer}");
+    }
+    assert_eq!(api.status(&gid).await, "succeed");
+    assert_eq!(bank.paths_of(&gid), ["/confirm2", "/confirm1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_no_more_branches_than_allowed() {
+    let (api, bank) = (Api::start(&["--steps-max", "2"]).await, Participant::start().await);
+    let gid = prepared_tcc(&api, 2, &bank).await;
+    let refused = register(&api, &tcc_branch(&gid, 3, &bank)).await;
+    assert_eq!(refused.status, 500, "{refused:?}");
+    assert!(refused.message().contains("steps_max"), "{refused:?}");
+    assert_done(&register(&api, &tcc_branch(&gid, 2, &bank)).await);
+    assert_done(&api.submit(&waiting(transaction(&gid, "tcc"))).await);
+    assert_eq!(bank.paths_of(&gid), ["/confirm2", "/confirm1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_takes_no_branch_and_lets_what_is_prepared_end() {
+    let redis = RedisServer::start(&[]);
+    let limit_memory = |bytes: &str| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("maxmemory").arg(bytes).exec(&mut redis.connect()).expect("set");
+    };
+    let (node, bank) = (Server::start(&redis.url(), &[]).await, Participant::start().await);
+    let submitted = prepared_tcc(&node, 2, &bank).await;
+    let aborted = prepared_tcc(&node, 2, &bank).await;
+    limit_memory("1");
+    let refused = register(&node, &tcc_branch(&submitted, 3, &bank)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"), "{refused:?}");
+    assert!(refused.message().contains("the request had no effect"), "{refused:?}");
+    assert_done(&node.submit(&waiting(transaction(&submitted, "tcc"))).await);
+    assert_done(&abort(&node, &aborted, "tcc", "no").await);
+    assert_eq!(node.ended(&aborted).await, "failed");
+    assert_eq!(bank.paths_of(&submitted), ["/confirm2", "/confirm1"]);
+    assert_eq!(bank.paths_of(&aborted), ["/cancel2", "/cancel1"]);
+    limit_memory("0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

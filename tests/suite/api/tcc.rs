@@ -105,8 +105,20 @@ async fn nothing_is_submitted_under_another_type() {
         assert_eq!(refused.status, 500, "{trans_type}: {refused:?}");
         assert!(refused.message().contains("trans_type 'tcc'"), "{trans_type}: {refused:?}");
     }
+    let (message, workflow) = (fresh_name(), fresh_name());
+    assert_done(&api.prepare(&super::message(&message, 1, &bank)).await);
+    let sent = transaction(&workflow, "workflow").to_string();
+    assert_eq!(api.post("/api/dtmsvr/prepareWorkflow", sent).await.status, 200);
+    for (gid, trans_type) in [(&message, "tcc"), (&message, "xa"), (&workflow, "tcc")] {
+        let refused = api.submit(&transaction(gid, trans_type)).await;
+        assert_eq!(refused.status, 500, "{trans_type}: {refused:?}");
+        let refused = register(&api, &tcc_branch(gid, 1, &bank)).await;
+        assert_eq!(refused.status, 500, "{trans_type}: {refused:?}");
+    }
     idle(&api).await;
-    assert_eq!((api.status(&gid).await.as_str(), bank.paths_of(&gid).len()), ("prepared", 0));
+    for gid in [&gid, &message, &workflow] {
+        assert_eq!((api.status(gid).await.as_str(), bank.paths_of(gid).len()), ("prepared", 0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
