@@ -120,7 +120,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let mut look_after = LOOK_AFTER;
         let mut rested_until = None;
         loop {
-            match self.store.query(gid).await {
+            let found = self.store.query(gid).await;
+            let is_known = found.is_ok();
+            match found {
                 Ok(Some(stored)) => {
                     let state = stored.global.state;
                     if state.status.is_final() {
@@ -149,7 +151,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             }
             let left = self.left(wait);
             if left.is_zero() {
-                return Err(self.out_of_time());
+                return Err(if is_known { self.out_of_time() } else { unread() });
             }
             self.clock.sleep(look_after.min(left)).await;
             look_after = (look_after * 2).min(LOOK_AFTER_MAX);
@@ -174,6 +176,14 @@ impl Wait {
             (status, None) => format!("current status '{}'", status.as_str()),
         }))
     }
+}
+
+/// It may have ended: nothing is said of that.
+fn unread() -> ServiceError {
+    ServiceError::Ongoing(
+        "ONGOING: stored, but Redis did not tell in time how far it is: query it, or ask again"
+            .to_owned(),
+    )
 }
 
 fn ongoing(status: Status, last_error: Option<String>) -> ServiceError {

@@ -11,11 +11,16 @@ mod message;
 mod operation;
 mod outgoing;
 mod parsing;
+mod registering;
 mod replies;
 mod resubmit;
 mod saga;
+mod tcc;
+mod tcc_timeout;
 mod token;
 mod topics;
+mod workflow;
+mod xa;
 
 use std::ops::Deref;
 

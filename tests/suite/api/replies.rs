@@ -5,7 +5,11 @@ use std::{cmp::Reverse, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{Api, message, saga, waiting, with};
+use super::{
+    Api, message,
+    registering::{prepared_tcc, prepared_xa, register, tcc_branch, transaction, workflow_step},
+    saga, waiting, with,
+};
 use crate::support::{
     participant::{Answer, Participant},
     redis::fresh_name,
@@ -223,6 +227,74 @@ async fn a_message_in_each_of_its_states() {
     assert_eq!(api.post_gid("forceStop", &delayed).await.status, 200);
     page.add("failed, since it was stopped", &query(&api, &delayed).await);
     insta::assert_snapshot!("message", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tcc_and_an_xa_in_each_of_their_states() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let gid = prepared_tcc(&api, 2, &bank).await;
+    let mut page = Page::new(&[(&gid, "[gid]"), (&bank.url(""), "[bank]")]);
+    let branch = tcc_branch(&gid, 3, &bank);
+    page.add("registerBranch", &register(&api, &branch).await);
+    page.add("registerBranch again", &register(&api, &branch).await);
+    let other = with(branch.clone(), json!({"data": "other"}));
+    page.add("registerBranch with another content", &register(&api, &other).await);
+    page.add("prepared", &query(&api, &gid).await);
+    bank.answers("/confirm2", &[Answer::Error, Answer::Success]);
+    let submitted = waiting(transaction(&gid, "tcc"));
+    page.add("submit, to wait for success", &api.submit(&submitted).await);
+    page.add("submitted, with one confirmed", &query(&api, &gid).await);
+    page.add("registerBranch of what is submitted", &register(&api, &branch).await);
+    page.add("abort of what is submitted", &abort(&api, &gid, "tcc").await);
+    assert_eq!(api.submit(&submitted).await.status, 200);
+    page.add("succeed", &query(&api, &gid).await);
+
+    let gid = prepared_xa(&api, 2, &bank).await;
+    page.replaced.push((gid.clone(), "[xa]"));
+    page.add("an xa, prepared", &query(&api, &gid).await);
+    page.add("abort of an xa", &abort(&api, &gid, "xa").await);
+    assert_eq!(api.ended(&gid).await, "failed");
+    page.add("an xa, failed", &query(&api, &gid).await);
+    page.add("submit of a failed xa", &api.submit(&transaction(&gid, "xa")).await);
+    page.add("submit of a new tcc", &api.submit(&transaction("nobody", "tcc")).await);
+    insta::assert_snapshot!("tcc_and_xa", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_in_each_of_its_states() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let [gid, failed] = [(); 2].map(|()| fresh_name());
+    let mut page = Page::new(&[(&gid, "[gid]"), (&failed, "[failed]"), (&shop.url(""), "[shop]")]);
+    let prepare = async |gid: &str| {
+        let own = json!({
+            "query_prepared": shop.url("/resume"),
+            "custom_data": "{\"name\":\"transfer\",\"data\":\"e30=\"}",
+        });
+        let body = with(transaction(gid, "workflow"), own).to_string();
+        api.post("/api/dtmsvr/prepareWorkflow", body).await
+    };
+    let submit = async |gid: &str, req_extra: Value| {
+        api.submit(&with(transaction(gid, "workflow"), json!({"req_extra": req_extra}))).await
+    };
+    page.add("prepareWorkflow", &prepare(&gid).await);
+    let step = workflow_step(&gid, 1, "action", "succeed", "größe");
+    page.add("registerBranch", &register(&api, &step).await);
+    let step = workflow_step(&gid, 2, "commit", "failed", "");
+    assert_eq!(register(&api, &step).await.status, 200);
+    page.add("prepareWorkflow again", &prepare(&gid).await);
+    page.add("query", &query(&api, &gid).await);
+    page.add("submit without a status", &submit(&gid, json!({})).await);
+    let end = json!({"status": "succeed", "result": "b2s="});
+    page.add("submit", &submit(&gid, end.clone()).await);
+    page.add("submit again", &submit(&gid, end).await);
+    page.add("submit of another end", &submit(&gid, json!({"status": "failed"})).await);
+    page.add("prepareWorkflow of what has succeeded", &prepare(&gid).await);
+    assert_eq!(prepare(&failed).await.status, 200);
+    let end = json!({"status": "failed", "rollback_reason": "no money"});
+    page.add("submit as failed", &submit(&failed, end).await);
+    page.add("prepareWorkflow of what has failed", &prepare(&failed).await);
+    page.add("submit of nothing", &submit("nobody", json!({"status": "failed"})).await);
+    insta::assert_snapshot!("workflow", shown(page));
 }
 
 #[tokio::test(flavor = "multi_thread")]

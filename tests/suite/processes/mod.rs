@@ -6,7 +6,9 @@ mod outage;
 mod own_redis;
 mod pause;
 mod stop;
+mod tcc;
 mod turmoil;
+mod workflow;
 
 use std::time::Duration;
 

@@ -37,6 +37,20 @@ pub(crate) fn asking_for(spec: &Spec, with_delay: bool) -> Bytes {
     Bytes::from(body.to_string())
 }
 
+/// The body that registers branch `branch_id` of `spec`.
+pub(crate) fn registering(spec: &Spec, branch_id: &str) -> Bytes {
+    let body = json!({
+        "gid": spec.gid.as_str(),
+        "trans_type": spec.mode.as_str(),
+        "branch_id": branch_id,
+        "confirm": "http://busi/confirm",
+        "cancel": "http://busi/cancel",
+        "url": "http://busi/xa",
+        "data": "{}",
+    });
+    Bytes::from(body.to_string())
+}
+
 /// The body that only names `gid`.
 pub(crate) fn naming(gid: &Gid) -> Bytes {
     Bytes::from(json!({"gid": gid.as_str()}).to_string())

@@ -117,10 +117,11 @@ pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Opt
             (is_holder && status != Status::Prepared).then(|| format!("it is {status:?}"))
         };
     }
-    let (row, _) = (0..entry.state.rows.len())
+    let rows = entry.rows();
+    let (row, _) = (0..rows.len())
         .filter_map(|row| Some((row, entry.spec.branch(row)?)))
         .find(|(_, branch)| branch.branch_id == call.branch_id && branch.op == call.op)?;
-    let progress = entry.state.rows.get(row)?.progress;
+    let progress = rows.get(row)?.progress;
     if is_holder && matches!(progress, Progress::Succeeded | Progress::Failed) {
         return Some(format!("the row is stored as {progress:?}"));
     }
@@ -143,6 +144,17 @@ pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Opt
         }
         (Op::Compensate, Mode::Message) => Some("a message has no compensation".to_owned()),
         (Op::Action | Op::Compensate, Mode::Saga | Mode::Message) => None,
+        // Whoever holds it: the decision for one excludes the other for good.
+        (Op::Confirm, Mode::Tcc) | (Op::Commit, Mode::Xa) => {
+            let is_forced = entry.request.as_ref().is_some_and(|token| world.was_forced(token));
+            let is_decided = matches!(status, Status::Submitted | Status::Succeed)
+                || (status == Status::Failed && is_forced);
+            (!is_decided).then(|| format!("a {:?} of what is {status:?}", call.op))
+        }
+        (Op::Cancel, Mode::Tcc) | (Op::Rollback, Mode::Xa) => {
+            (!matches!(status, Status::Aborting | Status::Failed))
+                .then(|| format!("a {:?} of what is {status:?}", call.op))
+        }
         (op, mode) => Some(format!("{op:?} of a {mode:?}, which no client began here")),
     }
 }

@@ -5,7 +5,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -45,6 +45,8 @@ enum Request {
     Abort,
     ForceStop,
     Reset,
+    /// The branch of this number.
+    Register(usize),
 }
 
 /// One client with one transaction.
@@ -57,6 +59,8 @@ pub(crate) struct Client {
     creating: AtomicU32,
     /// Submits that were sent.
     submits: AtomicU32,
+    /// Of a tcc or an xa: every branch is registered and tried.
+    all_tried: AtomicBool,
 }
 
 impl Client {
@@ -69,6 +73,7 @@ impl Client {
             plan,
             creating: AtomicU32::new(0),
             submits: AtomicU32::new(0),
+            all_tried: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +83,7 @@ impl Client {
         let first = async {
             match self.plan.prepared_for {
                 None => self.submit().await,
+                Some(span) if self.has_shares() => self.try_shares(span).await,
                 Some(span) => self.two_phases(span).await,
             }
         };
@@ -107,6 +113,52 @@ impl Client {
         }
     }
 
+    /// A tcc or an xa: each branch is registered before its participant is asked to try.
+    async fn try_shares(&self, span: Duration) {
+        if self.ask(Request::Prepare).await != Told::Done {
+            return;
+        }
+        let n_tried = match self.plan.local_work {
+            LocalWorkPlan::Submitted | LocalWorkPlan::Forgotten => self.plan.shares.len(),
+            LocalWorkPlan::Aborted | LocalWorkPlan::Abandoned => self.plan.shares.len() / 2,
+        };
+        let mut is_tried = true;
+        for (number, rest) in self.plan.shares.iter().enumerate().take(n_tried) {
+            tokio::time::sleep(*rest).await;
+            is_tried =
+                self.ask(Request::Register(number)).await == Told::Done && self.try_share(number);
+            if !is_tried {
+                break;
+            }
+        }
+        if span < Duration::from_secs(2) {
+            tokio::time::sleep(span).await;
+        }
+        match self.plan.local_work {
+            LocalWorkPlan::Submitted if is_tried => {
+                self.all_tried.store(true, Ordering::Relaxed);
+                self.submit().await;
+            }
+            LocalWorkPlan::Submitted | LocalWorkPlan::Aborted => {
+                self.ask(Request::Abort).await;
+            }
+            LocalWorkPlan::Forgotten | LocalWorkPlan::Abandoned => {}
+        }
+    }
+
+    fn try_share(&self, number: usize) -> bool {
+        let is_tried = self.world.participants().try_share(self.gid(), &branch_id(number));
+        if !is_tried {
+            self.world.counts.one(Count::TryBarred);
+        }
+        self.world.trace(|| format!("{}: tried {number}: {is_tried}", self.name));
+        is_tried
+    }
+
+    fn has_shares(&self) -> bool {
+        matches!(self.plan.spec.mode, Mode::Tcc | Mode::Xa)
+    }
+
     async fn do_besides(&self) {
         for (after, besides) in &self.plan.besides {
             tokio::time::sleep(*after).await;
@@ -115,7 +167,9 @@ impl Client {
                 Besides::Submit if self.may_submit() => self.submit().await,
                 Besides::Submit => {}
                 // Whoever did the local work, or is about to, does not take the message back.
-                Besides::Abort if self.has_committed() || self.plan.is_besides_at_once => {}
+                Besides::Abort
+                    if !self.has_shares()
+                        && (self.has_committed() || self.plan.is_besides_at_once) => {}
                 Besides::Abort => drop(self.ask(Request::Abort).await),
                 Besides::Reset => drop(self.ask(Request::Reset).await),
                 Besides::ForceStop => drop(self.ask(Request::ForceStop).await),
@@ -125,8 +179,12 @@ impl Client {
         }
     }
 
-    /// Whether it would be right to submit: a prepared message, only with its local work done.
+    /// Whether it would be right to submit: a prepared message, only with its local work done; a tcc
+    /// or an xa, only with all tries done.
     fn may_submit(&self) -> bool {
+        if self.has_shares() {
+            return self.all_tried.load(Ordering::Relaxed);
+        }
         self.plan.prepared_for.is_none()
             || (self.plan.local_work == LocalWorkPlan::Submitted && self.has_committed())
     }
@@ -170,6 +228,7 @@ impl Client {
     async fn ask_once(&self, request: Request) -> Told {
         let gid = self.gid().clone();
         let body = self.body(request);
+        let has_shares = self.has_shares();
         let creates = matches!(request, Request::Prepare | Request::Submit);
         if creates {
             self.creating.fetch_add(1, Ordering::Relaxed);
@@ -184,8 +243,12 @@ impl Client {
                     Request::Abort => service.abort(body).await,
                     Request::ForceStop => service.force_stop(body).await,
                     Request::Reset => service.reset_next(body).await,
+                    Request::Register(_) => service.register_branch(body).await,
                 };
-                if matches!(request, Request::Abort | Request::ForceStop) && answer.is_ok() {
+                // The abort of a tcc or an xa begins its cancels.
+                let ends =
+                    request == Request::ForceStop || (request == Request::Abort && !has_shares);
+                if ends && answer.is_ok() {
                     server.node.revoked(&gid);
                 }
                 answer
@@ -212,12 +275,14 @@ impl Client {
             Request::Submit => body::asking_for(spec, true),
             Request::Abort => body::aborting(self.gid()),
             Request::ForceStop | Request::Reset => body::naming(self.gid()),
+            Request::Register(number) => body::registering(spec, &branch_id(number)),
         }
     }
 
     /// Checks what it was told, and keeps it. `before` is what was stored before it asked.
     fn take_in(&self, request: Request, told: &Told, before: Option<Status>) {
-        let waits = request == Request::Submit && self.plan.spec.options.wait_result == Some(true);
+        let waits = self.plan.spec.options.wait_result == Some(true)
+            && (request == Request::Submit || (request == Request::Abort && self.has_shares()));
         match told {
             Told::Done => match request {
                 Request::Submit if waits => {
@@ -226,9 +291,17 @@ impl Client {
                 }
                 Request::Submit => self.promised(self.accepted()),
                 Request::Prepare => self.promised(Promise::Stored),
+                Request::Abort if self.has_shares() && !waits => self.undone(),
                 Request::Abort | Request::ForceStop => self.ended(Status::Failed),
                 Request::Reset => {}
+                Request::Register(number) => self.registered(number),
             },
+            Told::Failure(_) if matches!(request, Request::Register(_)) => {
+                self.world.counts.one(Count::RegistrationRefused);
+                if self.status() == Some(Status::Prepared) {
+                    self.world.fault(format!("{}: not registered, and prepared", self.name));
+                }
+            }
             Told::Failure(message) => match told::status_in(message) {
                 Some(Status::Aborting) => self.promised(Promise::Ended(Status::Failed)),
                 Some(status) if status.is_final() => self.ended(status),
@@ -248,7 +321,11 @@ impl Client {
                 if before.is_some_and(Status::is_final) || !waits {
                     self.world.fault(format!("{}: told that it goes on: {told:?}", self.name));
                 }
-                self.promised(self.accepted());
+                if request == Request::Abort {
+                    self.undone();
+                } else {
+                    self.promised(self.accepted());
+                }
             }
             Told::NoSuchGid => {
                 if before.is_some() {
@@ -298,6 +375,28 @@ impl Client {
         self.promised(Promise::Ended(status));
     }
 
+    /// It was told that the transaction is undone, sooner or later.
+    fn undone(&self) {
+        let stored = self.status();
+        if !matches!(stored, Some(Status::Aborting | Status::Failed)) {
+            self.world
+                .fault(format!("{}: told that it is undone, and it is {stored:?}", self.name));
+        }
+        self.promised(Promise::Ended(Status::Failed));
+    }
+
+    /// It was told that the branch is stored.
+    fn registered(&self, number: usize) {
+        self.world.counts.one(Count::Registered);
+        let entry = self.world.store.entry(self.gid());
+        let is_stored = entry.is_some_and(|entry| {
+            entry.spec.registered.iter().any(|share| share.branch_id == branch_id(number))
+        });
+        if !is_stored {
+            self.world.fault(format!("{}: told that {number} is registered", self.name));
+        }
+    }
+
     /// Whoever waited is told the reason that is stored.
     fn check_reason(&self, told: &str) {
         let entry = self.world.store.entry(self.gid());
@@ -318,4 +417,9 @@ impl Client {
     fn gid(&self) -> &Gid {
         &self.plan.spec.gid
     }
+}
+
+/// The id of the branch of this number, from 0.
+fn branch_id(number: usize) -> String {
+    format!("{:02}", number + 1)
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tandem::model::Status;
+use tandem::model::{Op, Status};
 
 use super::world::World;
 
@@ -33,10 +33,15 @@ pub(crate) enum Count {
     WaitedForSuccess,
     WaitedForFailure,
     WaitedInVain,
+    Registered,
+    RegistrationRefused,
+    TryBarred,
+    Confirmed,
+    Cancelled,
 }
 
 impl Count {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 26] = [
         Self::StoreCall,
         Self::StoreFault,
         Self::LateCopy,
@@ -58,6 +63,11 @@ impl Count {
         Self::WaitedForSuccess,
         Self::WaitedForFailure,
         Self::WaitedInVain,
+        Self::Registered,
+        Self::RegistrationRefused,
+        Self::TryBarred,
+        Self::Confirmed,
+        Self::Cancelled,
     ];
 }
 
@@ -83,6 +93,14 @@ impl Counts {
                 }
             });
         }
+        let participants = world.participants();
+        for book in participants.books.values().flat_map(|books| books.branches.values()) {
+            for op in &book.ends {
+                let is_confirmed = matches!(op, Op::Confirm | Op::Commit);
+                self.one(if is_confirmed { Count::Confirmed } else { Count::Cancelled });
+            }
+        }
+        drop(participants);
         let other = world.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (count, times) in other.iter() {

@@ -25,11 +25,13 @@ pub(crate) enum Flaw {
     IgnoresLeases,
     /// Of a delayed message it is not known that it is.
     IgnoresDelays,
+    /// A decision does not say how many branches it knows of.
+    IgnoresRegistrations,
 }
 
 impl Flaw {
     /// Every flaw.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NoWriteAhead,
         Self::ErrorIsFailure,
         Self::FailureIsSuccess,
@@ -38,11 +40,15 @@ impl Flaw {
         Self::IgnoresRefusals,
         Self::IgnoresLeases,
         Self::IgnoresDelays,
+        Self::IgnoresRegistrations,
     ];
 
     /// What is stored instead of `record`.
     pub(crate) fn record(self, record: &Record) -> Record {
         let mut record = record.clone();
+        if self == Self::IgnoresRegistrations {
+            record.registered = None;
+        }
         for row in &mut record.state.rows {
             let is_forgotten = match row.progress {
                 Progress::MayHaveRun => self == Self::ForgetsWhatMayHaveRun,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem::model::{Gid, Mode, Spec, Status};
+use tandem::model::{Gid, Mode, Op, Spec, Status};
 
 use crate::support::model_entry::Entry;
 
@@ -26,7 +26,8 @@ pub(crate) fn broken(world: &World, plans: &BTreeMap<Gid, Plan>) -> Vec<String> 
         let books = participants.books.get(gid).unwrap_or(&none);
         let is_forced = entry.request.as_ref().is_some_and(|token| world.was_forced(token));
         let Some(plan) = plans.get(gid) else { continue };
-        let faults = [path(entry, is_forced), ends(entry, books, plan, is_forced)];
+        let faults =
+            [path(entry, is_forced), ends(entry, books, plan, is_forced), both_ends(books)];
         broken.extend(faults.into_iter().flatten().map(|fault| format!("{gid}: {fault}")));
         if !books.had_late_call {
             broken.extend(order(&entry.spec, books).map(|fault| format!("{gid}: {fault}")));
@@ -57,6 +58,7 @@ fn path(entry: &Entry, is_forced: bool) -> Option<String> {
         // A message without calls needs no stop between the answer and the end.
         (Status::Prepared, Status::Succeed) => entry.spec.mode == Mode::Message,
         (Status::Submitted, Status::Aborting) => entry.spec.mode == Mode::Saga,
+        (Status::Prepared, Status::Aborting) => is_registered(entry),
         (Status::Submitted, Status::Succeed) | (Status::Aborting, Status::Failed) => true,
         // Nor does a saga of which nothing needs a call to be undone.
         (Status::Submitted, Status::Failed) => is_forced || entry.spec.mode == Mode::Saga,
@@ -88,6 +90,9 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
             return Some(format!("succeeded with step {} undone", step + 1));
         }
     }
+    if is_registered(entry) && !is_forced {
+        return shares(entry, books);
+    }
     let is_committed = books.local_work == LocalWork::Committed;
     let is_message = entry.spec.mode == Mode::Message;
     if status == Status::Failed && !is_forced && is_message && is_committed {
@@ -98,6 +103,37 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
         return Some("succeeded without the local work".to_owned());
     }
     None
+}
+
+/// Whether its branches came one by one, to be told the end.
+fn is_registered(entry: &Entry) -> bool {
+    matches!(entry.spec.mode, Mode::Tcc | Mode::Xa)
+}
+
+/// Each branch that was registered was told the end, and no other one.
+fn shares(entry: &Entry, books: &Books) -> Option<String> {
+    let has_succeeded = entry.state.status == Status::Succeed;
+    let end = match (entry.spec.mode, has_succeeded) {
+        (Mode::Xa, true) => Op::Commit,
+        (Mode::Xa, false) => Op::Rollback,
+        (_, true) => Op::Confirm,
+        (_, false) => Op::Cancel,
+    };
+    entry.spec.registered.iter().find_map(|share| {
+        let book = books.branches.get(&share.branch_id);
+        let ends = book.map(|book| book.ends.as_slice()).unwrap_or_default();
+        let is_applied = book.is_some_and(|book| book.is_applied);
+        (ends != [end] || is_applied != has_succeeded).then(|| {
+            let (id, status) = (&share.branch_id, entry.state.status);
+            format!("is {status:?}, and branch {id} was told {ends:?}, applied: {is_applied}")
+        })
+    })
+}
+
+/// No branch is told both ends, whoever ended the transaction.
+fn both_ends(books: &Books) -> Option<String> {
+    let (id, book) = books.branches.iter().find(|(_, book)| book.ends.len() > 1)?;
+    Some(format!("branch {id} was told {:?}", book.ends))
 }
 
 /// Done in the order that was asked for and undone in the opposite one.

@@ -13,6 +13,9 @@ use super::weather::Weather;
 /// After so many calls of one op, a participant does what it is asked.
 const WHIMS_MAX: u32 = 5;
 
+/// The barrier's row of what the client itself asks of a participant of a tcc or an xa.
+const TRY: &str = "try";
+
 /// A branch call as it reaches a participant.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
@@ -67,6 +70,8 @@ pub(crate) struct BranchBook {
     pub(crate) is_applied: bool,
     /// Whether it ever was.
     pub(crate) was_applied: bool,
+    /// How a branch of a tcc or an xa was told to end, by the first call of each op.
+    pub(crate) ends: Vec<Op>,
 }
 
 impl Participants {
@@ -77,6 +82,18 @@ impl Participants {
             books.local_work = LocalWork::Committed;
         }
         books.local_work == LocalWork::Committed
+    }
+
+    /// A client has a participant try its share (of an xa: prepare it); false when it was cancelled
+    /// before.
+    pub(crate) fn try_share(&mut self, gid: &Gid, branch_id: &str) -> bool {
+        let books = self.books.entry(gid.clone()).or_default();
+        let book = books.branches.entry(branch_id.to_owned()).or_default();
+        if book.rows.insert(TRY) {
+            book.is_applied = true;
+            book.was_applied = true;
+        }
+        book.is_applied
     }
 
     /// Answers a call, by chance and by the barrier.
@@ -146,8 +163,23 @@ impl Books {
                     self.undone.push(call.branch_id.clone());
                 }
             }
-            // Of types that no client begins here: the call rules tell of them.
-            Op::Confirm | Op::Cancel | Op::Commit | Op::Rollback | Op::Resume | Op::Recorded => {}
+            Op::Confirm | Op::Commit => {
+                let book = self.branches.entry(call.branch_id.clone()).or_default();
+                if book.rows.insert(call.op.as_str()) {
+                    book.ends.push(call.op);
+                }
+            }
+            Op::Cancel | Op::Rollback => {
+                let book = self.branches.entry(call.branch_id.clone()).or_default();
+                // A try that comes later is barred.
+                book.rows.insert(TRY);
+                if book.rows.insert(call.op.as_str()) {
+                    book.is_applied = false;
+                    book.ends.push(call.op);
+                }
+            }
+            // Of a type that no client begins here: the call rules tell of them.
+            Op::Resume | Op::Recorded => {}
         }
         Outcome::Success
     }

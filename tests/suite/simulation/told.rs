@@ -29,7 +29,8 @@ impl Told {
                 if message.contains("FAILURE") {
                     world.fault(format!("{}: 425 says {message}", name));
                 }
-                Self::Ongoing
+                // It says nothing of the end, and the client waits for that in vain.
+                if message.contains("Redis did not tell") { Self::Unknown } else { Self::Ongoing }
             }
             Err(ServiceError::Invalid(message)) => {
                 if !message.starts_with("no TransGlobal") {

@@ -7,6 +7,8 @@ use tandem::model::{Gid, Mode, Options, Orders, Spec};
 
 use crate::support::{rng::Rng, samples};
 
+use super::server::POLICY;
+
 /// What a client does with one transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -14,7 +16,10 @@ pub(crate) struct Plan {
     pub(crate) starts_after: Duration,
     /// Prepared this long before it is submitted.
     pub(crate) prepared_for: Option<Duration>,
+    /// Of a tcc or an xa, the tries of its branches.
     pub(crate) local_work: LocalWorkPlan,
+    /// How many branches the client of a tcc or an xa registers, and how long it rests before each.
+    pub(crate) shares: Vec<Duration>,
     /// The prepare says nothing of the delay, as the Go SDK's.
     pub(crate) delay_comes_with_submit: bool,
     /// What it does besides, and how long after what came before.
@@ -60,8 +65,13 @@ pub(crate) fn plans(seed: u64) -> BTreeMap<Gid, Plan> {
 }
 
 fn plan(gid: &str, rng: &mut Rng) -> Plan {
-    let is_saga = rng.happens(600);
-    let spec = if is_saga { saga(gid, rng) } else { message(gid, rng) };
+    let is_registered = rng.happens(250);
+    let is_saga = !is_registered && rng.happens(600);
+    let spec = match (is_registered, is_saga) {
+        (true, _) => registered(gid, rng),
+        (false, true) => saga(gid, rng),
+        (false, false) => message(gid, rng),
+    };
     let besides = (0..rng.below(3))
         .map(|_| {
             let what = match rng.below(12) {
@@ -77,7 +87,8 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             (rng.up_to_ms(ms_max), what)
         })
         .collect();
-    let is_prepared = rng.happens(if is_saga { 100 } else { 700 });
+    let is_prepared = is_registered || rng.happens(if is_saga { 100 } else { 700 });
+    let shares = if is_registered { shares(&spec, rng) } else { Vec::new() };
     Plan {
         spec: Arc::new(spec),
         starts_after: rng.up_to_ms(5_000),
@@ -88,6 +99,7 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             2..=3 => LocalWorkPlan::Forgotten,
             _ => LocalWorkPlan::Submitted,
         },
+        shares,
         delay_comes_with_submit: rng.happens(300),
         besides,
         is_besides_at_once: rng.happens(400),
@@ -131,6 +143,28 @@ fn message(gid: &str, rng: &mut Rng) -> Spec {
         spec.query_prepared.clear();
     }
     spec
+}
+
+fn registered(gid: &str, rng: &mut Rng) -> Spec {
+    let mode = if rng.happens(700) { Mode::Tcc } else { Mode::Xa };
+    let mut spec = samples::spec(gid, mode, 0);
+    spec.options = options(rng);
+    spec.options.timeout_to_fail = seconds(rng, 700, 8);
+    spec
+}
+
+/// How long the client rests before it registers each branch.
+fn shares(spec: &Spec, rng: &mut Rng) -> Vec<Duration> {
+    if rng.happens(600) {
+        // Half of the clients are so slow that a timeout comes in the midst of their work.
+        let rest_ms_max = if rng.happens(500) { 20 } else { 3_000 };
+        return (0..rng.below(5)).map(|_| rng.up_to_ms(rest_ms_max)).collect();
+    }
+    // One after the other, from just before the timeout to just after it.
+    let timeout = spec.options.timeout_to_fail.unwrap_or(POLICY.timeout_to_fail);
+    let before = timeout.saturating_sub(rng.up_to_ms(400));
+    let rests = (0..8).map(|_| rng.up_to_ms(60));
+    std::iter::once(before).chain(rests).collect()
 }
 
 fn options(rng: &mut Rng) -> Options {

@@ -65,7 +65,7 @@ impl Entry {
     }
 
     /// Its rows, also of what was registered after the state was written.
-    fn rows(&self) -> Vec<Row> {
+    pub(crate) fn rows(&self) -> Vec<Row> {
         let mut rows = self.state.rows.clone();
         match self.spec.mode {
             Mode::Saga | Mode::Message => {}
