@@ -75,8 +75,12 @@ def withdraw_too_much(cursor):
 
 
 def message(gid):
-    found = msg.Msg(DTM, gid).add(THIRTY, DEPOSIT)
-    # So that a test need not wait for long until the sender is asked.
+    return msg.Msg(DTM, gid).add(THIRTY, DEPOSIT)
+
+
+def message_soon_asked_for(gid):
+    """One whose sender is asked after a second, so that a test need not wait for long."""
+    found = message(gid)
     found.trans_base.timeout_to_fail = 1
     return found
 
@@ -106,11 +110,11 @@ def message_dead_after_work(gid):
         barrier.call(books.cursor(BOOKS), withdraw)
         os._exit(DEAD)
 
-    message(gid).do_and_submit(BANK + "/prepared", work)
+    message_soon_asked_for(gid).do_and_submit(BANK + "/prepared", work)
 
 
 def message_dead_before_work(gid):
-    message(gid).do_and_submit(BANK + "/prepared", lambda barrier: os._exit(DEAD))
+    message_soon_asked_for(gid).do_and_submit(BANK + "/prepared", lambda barrier: os._exit(DEAD))
 
 
 if __name__ == "__main__":
