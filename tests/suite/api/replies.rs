@@ -322,6 +322,32 @@ async fn lists_resets_and_what_is_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topics_and_messages_to_them() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let [gid, lost] = [(); 2].map(|()| fresh_name());
+    let mut page = Page::new(&[(&gid, "[gid]"), (&shop.url(""), "[shop]")]);
+    let asked = |it: &str, path: &str| {
+        format!("/api/dtmsvr/{it}?topic=paid&url={}&remark=a+%26+b", shop.url(path))
+    };
+    for path in ["/1", "/2"] {
+        page.add("subscribe", &api.get(&asked("subscribe", path)).await);
+    }
+    page.add("subscribe again", &api.get(&asked("subscribe", "/1")).await);
+    page.add("queryKV", &api.get("/api/dtmsvr/queryKV?cat=topics&key=paid").await);
+    page.add("queryKV of nothing", &api.get("/api/dtmsvr/queryKV?cat=topics&key=none").await);
+    page.add("scanKV", &api.get("/api/dtmsvr/scanKV?cat=topics&limit=1").await);
+    let to = |gid: &str, topic: &str| {
+        with(message(gid, 1, &shop), json!({"steps": [{"action": format!("topic://{topic}")}]}))
+    };
+    page.add("submit", &api.submit(&waiting(to(&gid, "paid"))).await);
+    page.add("query", &query(&api, &gid).await);
+    page.add("submit to no topic", &api.submit(&to(&lost, "none")).await);
+    page.add("unsubscribe", &api.get(&asked("unsubscribe", "/1")).await);
+    page.add("unsubscribe again", &api.get(&asked("unsubscribe", "/1")).await);
+    insta::assert_snapshot!("topics", shown(page));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_replies_of_json_rpc() {
     let (api, shop) = (Api::start(&[]).await, Participant::start().await);
     shop.answers("/2", &[Answer::Ongoing]);
