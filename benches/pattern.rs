@@ -39,6 +39,7 @@ fn two_step_saga() -> Global {
         delay: Duration::ZERO,
         resume: Resume::default(),
         registered: Vec::new(),
+        branch_ids: Vec::new(),
     };
     let rows = spec.row_count();
     Global { spec: Arc::new(spec), created_at: NOW, state: State::new(Status::Submitted, rows) }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Shows what tandem does, and checks it: two nodes, a Redis, a small bank, and a node that is killed.
+# Shows what tandem does, and checks it: two nodes, a Redis, a small bank, and what happens when a node
+# or a client is killed.
 # What is passed on goes to `tandem demo`, such as --redis-url redis://127.0.0.1:6379/0.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    alert::Alerts,
     api::http::{self, HttpSettings},
     branch::{CallerSettings, HttpCaller},
     clock::SystemClock,
@@ -98,12 +99,18 @@ async fn serve_on(
     let caller =
         CallerSettings { calls_per_host: config.calls_per_host_max, policy: config.call_policy() };
     let caller = Arc::new(HttpCaller::new(caller, Arc::clone(&metrics))?);
+    let alerts = match &config.alert_web_hook {
+        Some(hook) => Alerts::to(hook.clone(), config.alert_retry_limit, Arc::clone(&metrics))
+            .context("alert_web_hook")?,
+        None => Alerts::none(),
+    };
     let process_start_id = process_start_id();
-    let worker = Arc::new(Worker::new(
+    let worker = Arc::new(Worker::alerting(
         Arc::clone(&store),
         Arc::clone(&caller),
         Arc::clone(&clock),
         Arc::clone(&metrics),
+        alerts,
         &process_start_id,
         WorkerSettings {
             lease: config.lease,

@@ -11,6 +11,7 @@
 //! - [`pattern`]: pure decisions: what to do next, and what an answer means
 //! - [`worker`]: claims due transactions and drives each to its next rest
 //! - [`branch`]: calls the participants and reads their answers
+//! - [`alert`]: tells a web hook of transactions that err again and again
 //! - [`store`]: the only room that knows Redis
 //! - [`local_redis`]: a Redis of tandem's own, for where none is given
 //! - [`health`]: asks a node whether it is well
@@ -21,6 +22,7 @@
 //!
 //! `ARCHITECTURE.md` says who may use whom, and why.
 
+pub mod alert;
 pub mod api;
 pub mod app;
 pub mod branch;

@@ -17,6 +17,7 @@ use std::future::Future;
 
 use crate::model::{BranchCall, Outcome, Protocol};
 
+pub(crate) use self::tls::config as tls_config;
 pub use self::{
     http::{CallerError, CallerSettings, HttpCaller},
     policy::{CallPolicy, HostRules},

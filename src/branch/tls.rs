@@ -1,4 +1,4 @@
-//! TLS to participants.
+//! TLS to participants, and to whoever else is called.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 ///
 /// # Errors
 /// When the cryptography knows no version of TLS, which would be a fault of the build.
-pub(super) fn config() -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn config() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

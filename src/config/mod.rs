@@ -8,6 +8,7 @@
 //! The `config` crate reads the file and lays the sources over each other. Turning values into
 //! types is done here, since its deserializer stops at the first fault and forgets where it was.
 
+mod alert_kinds;
 mod fault;
 mod flags;
 mod kind;
@@ -22,12 +23,8 @@ use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ArgMatches;
 
-pub use self::{
-    fault::{Fault, Faults},
-    flags::with_flags,
-    redis_url::RedisUrl,
-};
 use self::{
+    alert_kinds::{Hook, Rounds},
     kind::{
         Address, Bytes, Count, File, Filter, Folder, Format, Hosts, Prefix, Span, Threads, Token,
         Url,
@@ -35,7 +32,13 @@ use self::{
     setting::{Setting, settings},
     sources::Values,
 };
+pub use self::{
+    fault::{Fault, Faults},
+    flags::with_flags,
+    redis_url::RedisUrl,
+};
 use crate::{
+    alert::WebHook,
     api::ApiToken,
     branch::{CallPolicy, HostRules},
     pattern::Policy,
@@ -119,6 +122,17 @@ settings! {
     /// Longest span between rounds, however many errors came in a row.
     backoff_max: Duration = "1h", Span { min: "1ms", max: "30d" };
 
+    /// After so many rounds in a row that ended in an error a transaction is parked: nothing of it is
+    /// called until it is reset (`resetNextCronTime`). 0 is never.
+    dead_letter_after: u32 = "0", Rounds { min: 0 };
+
+    /// The URL that is told of transactions that err again and again: a POST with gid, status, branch,
+    /// error and `retry_count`. Not bound by `calls_allow` and `calls_deny`.
+    alert_web_hook: Option<WebHook> = "", Hook;
+
+    /// How many rounds in a row must have ended in an error before `alert_web_hook` is told.
+    alert_retry_limit: u32 = "3", Rounds { min: 1 };
+
     /// How long a stop waits for the work in hand.
     drain_timeout: Duration = "10s", Span { min: "0s", max: "1h" };
 
@@ -164,6 +178,7 @@ impl Config {
             request_timeout: self.request_timeout,
             timeout_to_fail: self.timeout_to_fail,
             backoff_max: self.backoff_max,
+            dead_letter_after: self.dead_letter_after,
             ..Policy::default()
         }
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::words::Op;
+
 /// How often an unfinished transaction is asked after.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
@@ -12,6 +14,7 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of any node.
+#[derive(Clone)]
 pub(super) struct Api {
     client: reqwest::Client,
 }
@@ -32,7 +35,8 @@ impl Api {
         Ok(Self { client: client.context("no HTTP client can be made")? })
     }
 
-    /// POSTs a transaction to the node at `base`; `call` is `submit` or `prepare`.
+    /// POSTs a transaction, or a branch of one, to the node at `base`; `call` is what to do with it,
+    /// such as `submit`.
     pub(super) async fn send(&self, base: &str, call: &str, body: &Value) -> anyhow::Result<Reply> {
         let url = format!("{base}/api/dtmsvr/{call}");
         let response = self.client.post(&url).json(body).send().await;
@@ -62,4 +66,60 @@ impl Api {
         let found = answered.await.context("query was not answered")?;
         Ok(found["transaction"]["status"].as_str().unwrap_or("unknown").to_owned())
     }
+
+    /// Which branches of `gid` are stored, as the node at `base` sees it.
+    pub(super) async fn branches(&self, base: &str, gid: &str) -> anyhow::Result<Vec<String>> {
+        let url = format!("{base}/api/dtmsvr/query?gid={gid}");
+        let answered = async { self.client.get(&url).send().await?.json::<Value>().await };
+        let found = answered.await.context("query was not answered")?;
+        Ok(branch_ids(&found["branches"]))
+    }
+
+    /// Waits until the branch is stored, as the node at `base` sees it.
+    pub(super) async fn registered(
+        &self,
+        base: &str,
+        gid: &str,
+        branch_id: &str,
+    ) -> anyhow::Result<()> {
+        while !self.branches(base, gid).await?.iter().any(|found| found == branch_id) {
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Prepares a workflow, or finds the one that is there; answers which branches are done.
+    pub(super) async fn prepare_workflow(
+        &self,
+        base: &str,
+        body: &Value,
+    ) -> anyhow::Result<Vec<String>> {
+        let url = format!("{base}/api/dtmsvr/prepareWorkflow");
+        let answered = async {
+            let response = self.client.post(&url).json(body).send().await?.error_for_status()?;
+            response.json::<Value>().await
+        };
+        let found = answered.await.context("prepareWorkflow was not answered well")?;
+        Ok(branch_ids(&found["progresses"]))
+    }
+
+    /// Calls a branch of `gid` at its service, as a client that does so itself; answers the HTTP
+    /// status.
+    pub(super) async fn call_branch(
+        &self,
+        url: &str,
+        (trans_type, gid): (&str, &str),
+        (branch_id, op): (&str, Op),
+        payload: &str,
+    ) -> anyhow::Result<u16> {
+        let op = op.as_str();
+        let url = format!("{url}?gid={gid}&trans_type={trans_type}&branch_id={branch_id}&op={op}");
+        let answered = self.client.post(&url).body(payload.to_owned()).send().await;
+        Ok(answered.with_context(|| format!("{op} was not answered"))?.status().as_u16())
+    }
+}
+
+fn branch_ids(branches: &Value) -> Vec<String> {
+    let branches = branches.as_array().into_iter().flatten();
+    branches.filter_map(|branch| branch["branch_id"].as_str().map(str::to_owned)).collect()
 }

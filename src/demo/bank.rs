@@ -18,8 +18,10 @@ use axum::{
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::mpsc, time::Instant};
 
-use super::books::{Account, Balances, Books, Entry, Movement};
-use crate::model::Op;
+use super::{
+    books::Books,
+    words::{Account, Balances, Entry, Movement, Op},
+};
 
 /// The branch of a two-phase message that stands for its sender's local work.
 const LOCAL_WORK: &str = "00";
@@ -104,7 +106,7 @@ impl Bank {
 
     /// Does the local work of the message `gid`, with its row of the barrier.
     pub(super) fn work_locally(&self, gid: &str, movement: Movement) -> Entry {
-        self.shared.books().enter(gid, LOCAL_WORK, Op::QueryPrepared, movement)
+        self.shared.books().enter(gid, LOCAL_WORK, Op::Local, movement)
     }
 }
 
@@ -140,7 +142,8 @@ async fn moved(
     Query(branch): Query<Branch>,
     body: String,
 ) -> Answer {
-    let (Some(movement), Some(op)) = (movement(&account, &direction, &body), op(&branch.op)) else {
+    let (Some(movement), Some(op)) = (movement(&account, &direction, &body), Op::parse(&branch.op))
+    else {
         return (StatusCode::BAD_REQUEST, "this is no movement of an account");
     };
     let (entry, balances) = {
@@ -185,8 +188,4 @@ fn movement(account: &str, direction: &str, body: &str) -> Option<Movement> {
         "withdraw" => Some(Movement { account, amount: -i64::from(amount) }),
         _ => None,
     }
-}
-
-fn op(word: &str) -> Option<Op> {
-    [Op::Action, Op::Compensate].into_iter().find(|op| op.as_str() == word)
 }

@@ -1,91 +1,8 @@
 //! The bank's books: two accounts, and the barrier by which each op of each branch counts once.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
-use crate::model::Op;
-
-/// One of the two accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Account {
-    A,
-    B,
-}
-
-/// Money into or out of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Movement {
-    pub(super) account: Account,
-    /// Negative if it is withdrawn.
-    pub(super) amount: i64,
-}
-
-impl fmt::Display for Movement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (amount, account) = (self.amount.abs(), self.account);
-        if self.amount < 0 {
-            write!(f, "withdraw {amount} from {account:?}")
-        } else {
-            write!(f, "deposit {amount} to {account:?}")
-        }
-    }
-}
-
-/// What stands on the accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Balances {
-    pub(super) a: i64,
-    pub(super) b: i64,
-}
-
-impl Balances {
-    /// All the money there is.
-    pub(super) fn total(self) -> i64 {
-        self.a.saturating_add(self.b)
-    }
-}
-
-impl fmt::Display for Balances {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "A {:>3}  B {:>3}", self.a, self.b)
-    }
-}
-
-/// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// The money was moved.
-    Booked,
-    /// It was moved back.
-    Undone,
-    /// The barrier had it already, or a compensation came first: nothing is moved again.
-    Repeated,
-    /// A compensation whose action moved nothing.
-    NothingToUndo,
-    /// The account is closed; final.
-    Closed,
-    /// There is not enough on the account; final.
-    Short,
-}
-
-impl Entry {
-    /// Whether the business refuses for good.
-    pub(super) fn is_refusal(self) -> bool {
-        matches!(self, Self::Closed | Self::Short)
-    }
-}
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Booked => "booked",
-            Self::Undone => "undone",
-            Self::Repeated => "counted already",
-            Self::NothingToUndo => "nothing to undo",
-            Self::Closed => "refused: account closed",
-            Self::Short => "refused: not enough there",
-        })
-    }
-}
+use super::words::{Account, Balances, Entry, Movement, Op};
 
 /// Gid, branch and op of a call.
 type Row = (String, String, Op);
@@ -123,28 +40,54 @@ impl Books {
     /// as a database's local transaction would make them.
     pub(super) fn enter(&mut self, gid: &str, branch_id: &str, op: Op, what: Movement) -> Entry {
         let row = |op| (gid.to_owned(), branch_id.to_owned(), op);
-        if op == Op::Compensate {
-            // The action's row keeps an action from counting that comes later than this.
-            let is_acted = !self.barrier.insert(row(Op::Action));
-            if !self.barrier.insert(row(op)) {
+        if let Some(undone) = op.undoes() {
+            // That op's row keeps it from counting when it comes later than this.
+            let is_there = !self.barrier.insert(row(undone));
+            return if !self.barrier.insert(row(op)) {
                 Entry::Repeated
-            } else if is_acted {
-                self.move_money(what.account, -what.amount);
-                Entry::Undone
+            } else if is_there {
+                self.undo(op, what)
             } else {
                 Entry::NothingToUndo
-            }
-        } else {
-            if self.barrier.contains(&row(op)) {
-                return Entry::Repeated;
-            }
-            if self.closed.contains(&what.account) {
-                return Entry::Closed;
-            }
-            if self.balance(what.account).saturating_add(what.amount) < 0 {
-                return Entry::Short;
-            }
+            };
+        }
+        if self.barrier.contains(&row(op)) {
+            return Entry::Repeated;
+        }
+        let entry = self.first(op, what);
+        if !entry.is_refusal() {
             self.barrier.insert(row(op));
+        }
+        entry
+    }
+
+    fn undo(&mut self, op: Op, what: Movement) -> Entry {
+        if op == Op::Cancel {
+            self.move_money(what.account, -what.held());
+            Entry::Released
+        } else {
+            self.move_money(what.account, -what.amount);
+            Entry::Undone
+        }
+    }
+
+    /// Does what is not there yet, and undoes nothing.
+    fn first(&mut self, op: Op, what: Movement) -> Entry {
+        if op == Op::Confirm {
+            // It was tried, so nothing can be refused any more.
+            self.move_money(what.account, what.amount - what.held());
+            return Entry::Confirmed;
+        }
+        if self.closed.contains(&what.account) {
+            return Entry::Closed;
+        }
+        if self.balance(what.account).saturating_add(what.amount) < 0 {
+            return Entry::Short;
+        }
+        if op == Op::Try {
+            self.move_money(what.account, what.held());
+            Entry::Tried
+        } else {
             self.move_money(what.account, what.amount);
             Entry::Booked
         }
@@ -152,7 +95,7 @@ impl Books {
 
     /// Whether the local work of a prepared message was done; if not, it cannot be any more.
     pub(super) fn was_prepared(&mut self, gid: &str, branch_id: &str) -> bool {
-        !self.barrier.insert((gid.to_owned(), branch_id.to_owned(), Op::QueryPrepared))
+        !self.barrier.insert((gid.to_owned(), branch_id.to_owned(), Op::Local))
     }
 
     fn balance(&self, account: Account) -> i64 {
@@ -220,8 +163,29 @@ mod tests {
     fn who_asks_after_local_work_that_was_not_done_bars_it() {
         let mut books = books();
         assert!(!books.was_prepared("g", "00"));
-        assert_eq!(books.enter("g", "00", Op::QueryPrepared, WITHDRAW), Entry::Repeated);
-        assert_eq!(books.enter("h", "00", Op::QueryPrepared, WITHDRAW), Entry::Booked);
+        assert_eq!(books.enter("g", "00", Op::Local, WITHDRAW), Entry::Repeated);
+        assert_eq!(books.enter("h", "00", Op::Local, WITHDRAW), Entry::Booked);
         assert!(books.was_prepared("h", "00"));
+    }
+
+    #[test]
+    fn what_is_tried_is_held_until_it_is_confirmed_or_cancelled() {
+        let deposit = Movement { account: Account::B, amount: 30 };
+        let mut books = books();
+        for (gid, op, withdrawn, deposited, balances) in [
+            ("g", Op::Try, Entry::Tried, Entry::Tried, (70, 50)),
+            ("g", Op::Try, Entry::Repeated, Entry::Repeated, (70, 50)),
+            ("g", Op::Confirm, Entry::Confirmed, Entry::Confirmed, (70, 80)),
+            ("g", Op::Confirm, Entry::Repeated, Entry::Repeated, (70, 80)),
+            ("h", Op::Try, Entry::Tried, Entry::Tried, (40, 80)),
+            ("h", Op::Cancel, Entry::Released, Entry::Released, (70, 80)),
+            ("i", Op::Cancel, Entry::NothingToUndo, Entry::NothingToUndo, (70, 80)),
+            ("i", Op::Try, Entry::Repeated, Entry::Repeated, (70, 80)),
+        ] {
+            assert_eq!(books.enter(gid, "01", op, WITHDRAW), withdrawn);
+            assert_eq!(books.enter(gid, "02", op, deposit), deposited);
+            let (a, b) = balances;
+            assert_eq!(books.balances(), Balances { a, b });
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{bank::Call, books::Balances};
+use super::{bank::Call, words::Balances};
 
 /// How a global transaction ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! `tandem demo`: two nodes, a Redis and a small bank, and what becomes of four transactions.
+//! `tandem demo`: two nodes, a Redis and a small bank, and what becomes of seven transactions.
 //!
-//! One succeeds, one is refused and undone, one's node is killed, and one is a two-phase message
-//! with a delay. All is checked: the answers, the order of the calls, the books.
+//! Of three sagas one succeeds, one is refused and undone, and one's node is killed. Then come a
+//! two-phase message with a delay, a TCC that is confirmed and one that is cancelled, and a workflow
+//! whose client is killed. All is checked: the answers, the order of the calls, the books.
 
 mod api;
 mod bank;
@@ -9,8 +10,12 @@ mod books;
 mod check;
 mod node;
 mod page;
+mod program;
 mod stage;
 mod story;
+mod tcc;
+mod words;
+mod workflow;
 
 use std::io;
 
@@ -25,11 +30,11 @@ use tokio::{
 use self::{
     api::Api,
     bank::Bank,
-    books::Balances,
     node::Node,
     page::Page,
     stage::Redis,
     story::{STORIES, Stage},
+    words::Balances,
 };
 use crate::config::RedisUrl;
 
@@ -54,7 +59,7 @@ pub fn command() -> Command {
         })
         .help("A Redis to use, with keys that are removed at the end; without it, one is started");
     Command::new(COMMAND)
-        .about("Shows and checks what tandem does: two nodes, a bank, and a node that is killed")
+        .about("Shows and checks what tandem does: two nodes, a bank, a node and a client that are killed")
         .arg(redis_url)
 }
 
@@ -110,7 +115,7 @@ async fn play(redis: &Redis, nodes: &mut Vec<Node>) -> anyhow::Result<()> {
     }
     let total = stage.bank.balances().total();
     stage.page.title(&format!(
-        "All four ended as they should, and the books balance: {} before, {total} after.",
+        "All seven ended as they should, and the books balance: {} before, {total} after.",
         OPENING.total()
     ))?;
     Ok(())

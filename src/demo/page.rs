@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::bank::Call;
-use crate::model::Op;
 
 const BOLD: &str = "1";
 const GREEN: &str = "32";
@@ -49,7 +48,7 @@ impl Page {
         };
         let colour = if call.entry.is_refusal() {
             RED
-        } else if call.is_unanswered || call.op == Op::Compensate {
+        } else if call.is_unanswered || call.op.undoes().is_some() {
             YELLOW
         } else {
             GREEN

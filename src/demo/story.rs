@@ -1,4 +1,4 @@
-//! The four global transactions: what is sent, what is told of it, and how it has to end.
+//! The stories of sagas and of the message, and what all stories need: what is sent, what is told of it, and how it has to end.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -13,18 +13,21 @@ use super::{
     LEASE_SECONDS, OPENING,
     api::Api,
     bank::{Bank, Call},
-    books::{Account, Balances, Entry, Movement},
     check::{Ending, brief, check, lateness},
     node::Node,
     page::Page,
+    words::{Account, Balances, Entry, Movement},
 };
 
 /// What the stories are called, in their order.
-pub(super) const STORIES: [&str; 4] = [
+pub(super) const STORIES: [&str; 7] = [
     "A transfer that succeeds",
     "A transfer that is refused, and undone",
     "A transfer whose node is killed",
     "A two-phase message with a delay",
+    "A TCC that is confirmed",
+    "A TCC whose try is refused, and which is cancelled",
+    "A workflow whose client is killed",
 ];
 
 /// No story takes longer, even on a slow machine.
@@ -45,9 +48,9 @@ pub(super) struct Stage<'a> {
 }
 
 /// The gid of a story, and the calls that came for it.
-struct Heard {
-    gid: String,
-    calls: Vec<Call>,
+pub(super) struct Heard {
+    pub(super) gid: String,
+    pub(super) calls: Vec<Call>,
 }
 
 impl Stage<'_> {
@@ -59,7 +62,10 @@ impl Stage<'_> {
                 1 => self.succeeds(heard).await,
                 2 => self.is_refused(heard).await,
                 3 => self.loses_its_node(heard).await,
-                _ => self.is_delayed(heard).await,
+                4 => self.is_delayed(heard).await,
+                5 => self.is_confirmed(heard).await,
+                6 => self.is_cancelled(heard).await,
+                _ => self.is_resumed(heard).await,
             }
         };
         match timeout(PATIENCE, Box::pin(story)).await {
@@ -213,7 +219,7 @@ impl Stage<'_> {
         })
     }
 
-    fn ending(&self, answer: u16, status: String, heard: &Heard) -> Ending {
+    pub(super) fn ending(&self, answer: u16, status: String, heard: &Heard) -> Ending {
         let calls = heard.calls.iter().map(brief).collect();
         Ending { answer, status, calls, balances: self.bank.balances() }
     }
@@ -228,13 +234,14 @@ impl Heard {
     }
 }
 
-fn ending(answer: u16, status: &str, calls: &[&str], a: i64, b: i64) -> Ending {
+/// How a story has to end.
+pub(super) fn ending(answer: u16, status: &str, calls: &[&str], a: i64, b: i64) -> Ending {
     let calls = calls.iter().copied().map(str::to_owned).collect();
     Ending { answer, status: status.to_owned(), calls, balances: Balances { a, b } }
 }
 
 /// Tells each call as it comes, until `end` is there and all that came before it.
-async fn follow<T>(
+pub(super) async fn follow<T>(
     page: &Page,
     calls: &mut UnboundedReceiver<Call>,
     heard: &mut Heard,
@@ -257,7 +264,7 @@ async fn follow<T>(
 }
 
 /// A span of time for readers: in milliseconds below a second, else in seconds.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     if span < Duration::from_secs(1) {
         format!("{:.1} ms", span.as_secs_f64() * 1_000.0)
     } else {

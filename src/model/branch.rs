@@ -9,7 +9,7 @@ use super::{Gid, Mode, Op, Protocol};
 /// One op of one branch: a row of a transaction's state, described.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch<'a> {
-    /// `01`, `02`, … in the order of the steps.
+    /// `01`, `02`, … in the order of the steps; of several subscribers of a topic `02-01`, `02-02`, ….
     pub branch_id: String,
     /// What is asked.
     pub op: Op,

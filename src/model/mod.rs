@@ -9,6 +9,7 @@ mod spec;
 mod state;
 mod time;
 mod token;
+mod topic;
 mod words;
 
 pub use branch::{Branch, BranchCall, Outcome};
@@ -20,4 +21,5 @@ pub use spec::{Orders, Resume, Spec, StepUrls};
 pub use state::{LAST_ERROR_BYTES_MAX, Progress, REASON_BYTES_MAX, Row, State, clip};
 pub use time::Timestamp;
 pub use token::{Token, Tokens};
+pub use topic::{Subscriber, Topic};
 pub use words::{Mode, Op, Protocol, Status};

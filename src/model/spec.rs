@@ -46,6 +46,8 @@ pub struct Spec {
     pub protocol: Protocol,
     /// The steps in order.
     pub steps: Vec<StepUrls>,
+    /// The ids of the steps' branches; empty where each is its step's number: `01`, `02`, ….
+    pub branch_ids: Vec<String>,
     /// What is sent to the branches of each step, byte for byte; as many as there are steps.
     pub payloads: Vec<Bytes>,
     /// Asked whether a prepared message's local work happened; empty counts as "yes".
@@ -135,7 +137,7 @@ impl Spec {
         let op = self.op(row);
         if self.is_of_steps() {
             return Some(Branch {
-                branch_id: format!("{:02}", number + 1),
+                branch_id: self.branch_id(number),
                 op,
                 op_word: op.as_str(),
                 url: self.url(row),
@@ -153,6 +155,10 @@ impl Spec {
             url: self.url(row),
             payload: &registered.data,
         })
+    }
+
+    fn branch_id(&self, step: usize) -> String {
+        self.branch_ids.get(step).cloned().unwrap_or_else(|| format!("{:02}", step + 1))
     }
 
     /// Whether its branches are the steps of its request; otherwise they are registered.

@@ -19,7 +19,7 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
         (Target::Row(row), Outcome::Success) => run.succeeded(row, now),
         // It has to succeed: a refusal is an error like any other.
         (Target::Row(_), Outcome::Failure(text) | Outcome::Unknown(text))
-        | (Target::QueryPrepared, Outcome::Unknown(text)) => run.round.erred(&text),
+        | (Target::QueryPrepared, Outcome::Unknown(text)) => run.round.erred(target, &text),
         (Target::Row(_), Outcome::Ongoing) | (_, Outcome::Busy) => {}
         (Target::QueryPrepared, Outcome::Success) => {
             run.round.promoted = true;

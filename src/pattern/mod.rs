@@ -10,11 +10,15 @@ mod described;
 #[cfg(test)]
 mod laws;
 mod message;
+mod parking;
+#[cfg(test)]
+mod parking_tests;
 mod round;
 mod saga;
 mod tcc;
 #[cfg(test)]
 mod tests;
+mod two_ends;
 mod workflow;
 mod xa;
 
@@ -24,6 +28,7 @@ use crate::model::{Global, Mode, Op, Outcome, Progress, Spec, Status, Timestamp}
 use round::{Round, Tried};
 
 pub use described::{Described, describe};
+pub use parking::{Erred, PARKED_FOR};
 
 /// What the server sets where a transaction says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub struct Policy {
     pub backoff_max: Duration,
     /// Span until the next round when a branch's host had no room for a call.
     pub busy_retry: Duration,
+    /// A transaction of which so many rounds in a row ended in an error is parked; 0 for never.
+    pub dead_letter_after: u32,
 }
 
 impl Default for Policy {
@@ -49,6 +56,7 @@ impl Default for Policy {
             timeout_to_fail: Duration::from_secs(35),
             backoff_max: Duration::from_secs(3_600),
             busy_retry: Duration::from_millis(500),
+            dead_letter_after: 0,
         }
     }
 }
@@ -86,7 +94,8 @@ pub struct Run {
 
 impl Run {
     /// A round on `global`, as it is stored.
-    pub fn new(global: Global, policy: Policy) -> Self {
+    pub fn new(mut global: Global, policy: Policy) -> Self {
+        parking::resume(&mut global.state, &policy);
         let round = Round::new(global.state.rows.len());
         Self { global, policy, round }
     }
@@ -279,29 +288,6 @@ impl Run {
         Step::Rest(due_at)
     }
 
-    /// Closes a round in which something was tried and is not done, and answers when the next one
-    /// is due. The backoff grows once, however many branches erred.
-    fn end_round(&mut self, now: Timestamp) -> Timestamp {
-        let state = &mut self.global.state;
-        // A workflow is resumed at the same interval, whatever its client answers.
-        let is_backed_off = self.global.spec.mode != Mode::Workflow;
-        if self.round.last_error.is_some() && is_backed_off {
-            state.error_rounds = state.error_rounds.saturating_add(1);
-        }
-        state.last_error.clone_from(&self.round.last_error);
-        self.round.version += 1;
-        let wait = if self.round.only_busy() {
-            self.policy.busy_retry
-        } else {
-            backoff::delay(
-                backoff::base(&self.global.spec.options, &self.policy),
-                self.global.state.error_rounds,
-                self.policy.backoff_max,
-            )
-        };
-        now.plus(wait)
-    }
-
     /// Steps whose action may start now: not done, not tried in this round, all before it done.
     fn ready_actions(&self) -> Vec<Target> {
         let spec = &self.global.spec;
@@ -321,31 +307,6 @@ impl Run {
         } else {
             let first_open = (0..spec.steps.len()).find(|step| !is_done(*step));
             first_open.filter(is_idle).map(target).into_iter().collect()
-        }
-    }
-
-    /// A prepared tcc or xa of which no submit comes is aborted at its timeout.
-    fn abort_at_timeout(&mut self, now: Timestamp) -> Decided {
-        let timeout = prepared_timeout(&self.global.spec, &self.policy);
-        let due_at = self.global.created_at.plus(timeout);
-        if now < due_at {
-            return Decided::RestUntil(due_at);
-        }
-        self.decide(Status::Aborting, Some(timeout_reason(timeout)));
-        Decided::Again
-    }
-
-    /// Calls the first of `rows` that is not done; `end` when all are.
-    fn one_after_the_other(&mut self, rows: Vec<usize>, end: Status) -> Decided {
-        let is_open = |row: &usize| self.progress(*row) != Progress::Succeeded;
-        let Some(row) = rows.into_iter().find(is_open) else {
-            self.decide(end, None);
-            return Decided::Again;
-        };
-        match self.round.tried(row) {
-            Tried::Not => Decided::Call(vec![Target::Row(row)]),
-            Tried::InFlight => Decided::Await,
-            Tried::Over => Decided::EndRound { at_the_latest: None },
         }
     }
 
@@ -380,16 +341,6 @@ pub fn prepared_timeout(spec: &Spec, policy: &Policy) -> Duration {
         return backoff::base(&spec.options, policy);
     }
     spec.options.timeout_to_fail.unwrap_or(policy.timeout_to_fail)
-}
-
-/// What an answer means where the branch must succeed in the end (tcc, xa): a refusal is an error like
-/// any other.
-fn answered_in_the_end(run: &mut Run, target: Target, outcome: Outcome, now: Timestamp) {
-    match (target, outcome) {
-        (Target::Row(row), Outcome::Success) => run.succeeded(row, now),
-        (Target::Row(_), Outcome::Failure(text) | Outcome::Unknown(text)) => run.round.erred(&text),
-        (Target::Row(_), Outcome::Ongoing | Outcome::Busy) | (Target::QueryPrepared, _) => {}
-    }
 }
 
 fn timeout_reason(timeout: Duration) -> String {

@@ -15,6 +15,15 @@ pub(super) enum Tried {
     Over,
 }
 
+/// How a round with an error ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndedIn {
+    /// It is tried again.
+    Error,
+    /// It was the last of so many in a row that the transaction is parked.
+    Parking,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Round {
     rows: Vec<Tried>,
@@ -27,6 +36,10 @@ pub(super) struct Round {
     /// The retry limit is used up.
     pub(super) limit_reached: bool,
     pub(super) last_error: Option<String>,
+    /// What erred last.
+    pub(super) erred_at: Option<Target>,
+    /// How the round ended, where that was by an error.
+    pub(super) ended_in: Option<EndedIn>,
     n_busy: usize,
     /// A branch asked to be asked again.
     is_ongoing: bool,
@@ -46,6 +59,8 @@ impl Round {
             extra_calls: 0,
             limit_reached: false,
             last_error: None,
+            erred_at: None,
+            ended_in: None,
             n_busy: 0,
             is_ongoing: false,
             version: 0,
@@ -112,7 +127,8 @@ impl Round {
         self.set(target, Tried::Not);
     }
 
-    pub(super) fn erred(&mut self, message: &str) {
+    pub(super) fn erred(&mut self, target: Target, message: &str) {
+        self.erred_at = Some(target);
         self.last_error = Some(clip(message, LAST_ERROR_BYTES_MAX).to_owned());
     }
 

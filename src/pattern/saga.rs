@@ -27,7 +27,7 @@ pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Tim
             }
         }
         Outcome::Failure(text) | Outcome::Unknown(text) => {
-            run.round.erred(&text);
+            run.round.erred(target, &text);
             try_again(run, target, is_action);
         }
         Outcome::Ongoing => try_again(run, target, is_action),

@@ -7,9 +7,14 @@ use bytes::Bytes;
 
 use crate::model::{Gid, Options, Orders, Resume, State, StepUrls};
 
-const T0: Timestamp = Timestamp::from_us(1_000_000_000);
+pub(super) const T0: Timestamp = Timestamp::from_us(1_000_000_000);
 
-fn global(mode: Mode, status: Status, n_steps: usize, change: impl FnOnce(&mut Spec)) -> Global {
+pub(super) fn global(
+    mode: Mode,
+    status: Status,
+    n_steps: usize,
+    change: impl FnOnce(&mut Spec),
+) -> Global {
     let step = |n: usize| StepUrls { action: format!("a{n}"), compensate: format!("c{n}") };
     let mut spec = Spec {
         gid: Gid::new("g").unwrap(),
@@ -25,6 +30,7 @@ fn global(mode: Mode, status: Status, n_steps: usize, change: impl FnOnce(&mut S
         delay: Duration::ZERO,
         resume: Resume::default(),
         registered: Vec::new(),
+        branch_ids: Vec::new(),
     };
     change(&mut spec);
     let rows = spec.row_count();
@@ -33,11 +39,21 @@ fn global(mode: Mode, status: Status, n_steps: usize, change: impl FnOnce(&mut S
 
 /// Plays one round: every URL answers what `answers` says in turn, then success for ever.
 fn play(global: Global, now: Timestamp, answers: &[(&str, &[Outcome])]) -> (String, Step, Global) {
+    let (calls, end, run) = play_by(Policy::default(), global, now, answers);
+    (calls, end, run.global().clone())
+}
+
+pub(super) fn play_by(
+    policy: Policy,
+    global: Global,
+    now: Timestamp,
+    answers: &[(&str, &[Outcome])],
+) -> (String, Step, Run) {
     let mut left: BTreeMap<String, Vec<Outcome>> = answers
         .iter()
         .map(|(url, list)| ((*url).to_owned(), list.iter().rev().cloned().collect()))
         .collect();
-    let (mut run, mut calls) = (Run::new(global, Policy::default()), Vec::new());
+    let (mut run, mut calls) = (Run::new(global, policy), Vec::new());
     loop {
         match run.next(now) {
             Step::Call(targets) => {
@@ -50,17 +66,17 @@ fn play(global: Global, now: Timestamp, answers: &[(&str, &[Outcome])]) -> (Stri
             }
             Step::Await => panic!("awaits with every call answered"),
             end @ (Step::Rest(_) | Step::Finish) => {
-                return (calls.join(" "), end, run.global().clone());
+                return (calls.join(" "), end, run);
             }
         }
     }
 }
 
-fn failure() -> Outcome {
+pub(super) fn failure() -> Outcome {
     Outcome::Failure("no FAILURE".to_owned())
 }
 
-fn error() -> Outcome {
+pub(super) fn error() -> Outcome {
     Outcome::Unknown("500".to_owned())
 }
 

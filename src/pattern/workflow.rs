@@ -18,10 +18,11 @@ pub(super) fn next(run: &mut Run, _now: Timestamp) -> Decided {
     }
 }
 
-/// An answer changes nothing: the client's submit does. An error is noted.
-pub(super) fn answered(run: &mut Run, _target: Target, outcome: Outcome, _now: Timestamp) {
+/// An answer changes nothing: the client's submit does. Errors are noted, and how many came in a row.
+pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, _now: Timestamp) {
     match outcome {
-        Outcome::Failure(text) | Outcome::Unknown(text) => run.round.erred(&text),
-        Outcome::Success | Outcome::Ongoing | Outcome::Busy => {}
+        Outcome::Failure(text) | Outcome::Unknown(text) => run.round.erred(target, &text),
+        Outcome::Success | Outcome::Ongoing => run.reset_backoff(),
+        Outcome::Busy => {}
     }
 }

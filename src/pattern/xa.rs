@@ -1,24 +1,13 @@
 //! xa: each branch is a database transaction that its client prepared; in the end all are committed,
 //! or all are rolled back (protocol, section 5). Both must succeed in the end.
 
-use super::{Decided, Run, Target, answered_in_the_end};
-use crate::model::{Outcome, Status, Timestamp};
+use super::{Decided, Run, Target, two_ends::answered_in_the_end};
+use crate::model::{Outcome, Timestamp};
 
 pub(super) fn next(run: &mut Run, now: Timestamp) -> Decided {
     // In the order of registration, either way.
-    let branches = 0..run.global.spec.registered.len();
-    match run.global.state.status {
-        Status::Prepared => run.abort_at_timeout(now),
-        Status::Submitted => {
-            let rows = branches.map(|branch| run.global.spec.action_row(branch)).collect();
-            run.one_after_the_other(rows, Status::Succeed)
-        }
-        Status::Aborting => {
-            let rows = branches.map(|branch| run.global.spec.compensate_row(branch)).collect();
-            run.one_after_the_other(rows, Status::Failed)
-        }
-        Status::Succeed | Status::Failed => Decided::Again,
-    }
+    let branches = (0..run.global.spec.registered.len()).collect();
+    run.end_branches(branches, now)
 }
 
 pub(super) fn answered(run: &mut Run, target: Target, outcome: Outcome, now: Timestamp) {

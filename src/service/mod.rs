@@ -4,6 +4,7 @@
 //! - `submit`, `prepare`, `admin`: one use case or a family of them a file
 //! - `listing`: all transactions, page by page
 //! - `registered`: branches that come one by one, and workflows
+//! - `topics`: who subscribed to what, and messages to topics
 //! - `reading`: from a body to a checked spec
 //! - `waiting`: an answer that is given only when a round is over
 //! - `trouble`: what the client is told of an error of the store
@@ -16,11 +17,13 @@ mod prepare;
 mod reading;
 mod registered;
 mod submit;
+mod topics;
 mod trouble;
 mod waiting;
 
 pub use error::ServiceError;
 pub use reading::Body;
+pub use topics::TopicPage;
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,6 +63,8 @@ pub struct Service<S, C, K> {
     queue: Semaphore,
     /// Pages of the listing that may be under way.
     pages: Semaphore,
+    /// One change of a topic at a time in this node: only other nodes can get in between.
+    topic_changes: Semaphore,
 }
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
@@ -74,7 +79,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     ) -> Self {
         let queue = Semaphore::new(settings.queue_max.min(Semaphore::MAX_PERMITS));
         let pages = Semaphore::new(listing::PAGES_AT_ONCE);
-        Self { worker, store, caller, clock, metrics, settings, queue, pages }
+        let topic_changes = Semaphore::new(1);
+        Self { worker, store, caller, clock, metrics, settings, queue, pages, topic_changes }
     }
 
     /// A gid that nobody had before.

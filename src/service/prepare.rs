@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Body, Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
@@ -19,8 +21,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     pub async fn prepare(&self, body: impl Into<Body>) -> Result<(), ServiceError> {
         let body = body.into();
         let (gid, request) = read(&body)?;
-        let spec = Arc::new(self.spec(gid, request)?);
-        match self.store_prepared(&spec, body).await? {
+        let (spec, json) = self.spec_with_topics(gid, request, body.json).await?;
+        let spec = Arc::new(spec);
+        match self.store_prepared(&spec, json).await? {
             Prepared::Stored { .. } => Ok(()),
             Prepared::Conflict(status) => {
                 let status = status.as_str();
@@ -28,11 +31,12 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             }
         }
     }
+
     /// Stores `spec` as prepared, where its gid is new.
     pub(super) async fn store_prepared(
         &self,
         spec: &Arc<Spec>,
-        body: Body,
+        body: Bytes,
     ) -> Result<Prepared, ServiceError> {
         self.check_backlog(&spec.gid).await?;
         let settings = self.worker.settings();
@@ -40,7 +44,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let item = Prepare {
             token: self.worker.next_token(),
             spec: Arc::clone(spec),
-            body: body.json,
+            body,
             timeout,
             durability: settings.durability,
         };

@@ -81,12 +81,21 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// Checks `request` as a whole, each of its URLs and headers included.
     pub(super) fn spec(&self, gid: Gid, request: Request) -> Result<Spec, ServiceError> {
         let spec = request.into_spec(gid, &self.settings.limits)?;
+        self.check_spec(&spec)?;
+        Ok(spec)
+    }
+
+    /// Checks each URL and header of `spec`, and what is sent to the URLs.
+    pub(super) fn check_spec(&self, spec: &Spec) -> Result<(), ServiceError> {
         let check = |url: &str, field: &dyn Fn() -> String| {
             let checked = self.caller.check_url(url, spec.protocol);
             checked.map_err(|why| ServiceError::Invalid(format!("{}: {why}", field())))
         };
         for (number, step) in spec.steps.iter().enumerate() {
-            check(&step.action, &|| format!("steps[{number}].action"))?;
+            check(&step.action, &|| match spec.branch_ids.get(number) {
+                Some(branch_id) => format!("branch {branch_id}"),
+                None => format!("steps[{number}].action"),
+            })?;
             check(&step.compensate, &|| format!("steps[{number}].compensate"))?;
             let payload = spec.payloads.get(number).map_or(&[][..], |payload| payload);
             for url in [&step.action, &step.compensate] {
@@ -96,8 +105,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             }
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
-        check_headers(&spec)?;
-        Ok(spec)
+        check_headers(spec)
     }
 
     /// Refuses `gid`, if it is new, while more is due than can be worked on. What is there already

@@ -62,7 +62,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             let told = format!("trans_type is '{}', wanted workflow", spec.mode.as_str());
             return Err(ServiceError::Invalid(told));
         }
-        match self.store_prepared(&spec, body).await? {
+        match self.store_prepared(&spec, body.json).await? {
             Prepared::Stored { is_new: true } => Ok(self.just_prepared(spec)),
             Prepared::Stored { is_new: false } | Prepared::Conflict(_) => {
                 let stored = self.store.query(&spec.gid).await;

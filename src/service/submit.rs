@@ -39,7 +39,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         }
         let waits = request.options.wait_result == Some(true);
         let override_options = request.overriding();
-        let spec = Arc::new(self.spec(gid, request)?);
+        let (spec, json) = self.spec_with_topics(gid, request, body.json).await?;
+        let spec = Arc::new(spec);
         self.check_backlog(&spec.gid).await?;
         let wait = waits.then(|| self.wait(Status::Succeed));
 
@@ -51,7 +52,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         // A delay and a final state win over it where the gid is new.
         let is_held = place.is_some();
         let deadline = self.worker.deadline();
-        let item = self.item(&spec, body.json, override_options, &beginning, is_held);
+        let item = self.item(&spec, json, override_options, &beginning, is_held);
         let token = item.token.clone();
 
         match self.store_or_promote(item).await? {

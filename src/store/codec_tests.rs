@@ -24,6 +24,7 @@ fn message(rows: usize) -> Spec {
         delay: Duration::ZERO,
         resume: Resume::default(),
         registered: Vec::new(),
+        branch_ids: Vec::new(),
     }
 }
 

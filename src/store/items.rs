@@ -80,7 +80,7 @@ pub enum Submitted {
     Conflict(Status),
     /// It exists with another `trans_type`.
     OtherMode(Mode),
-    /// [`Store::promote`] only: it does not exist, or not as prepared.
+    /// [`Store::promote`](super::Store::promote) only: it does not exist, or not as prepared.
     NotPrepared,
     /// There is none, and its mode (tcc, xa) cannot begin with a submit: what was tried would be
     /// forgotten.

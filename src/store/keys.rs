@@ -26,6 +26,14 @@ pub(super) struct Shard {
 pub(super) struct Keys {
     prefix: Box<str>,
     shards: Box<[Shard]>,
+    topics: Topics,
+}
+
+/// The keys of the topics, which are in a hash slot of their own.
+#[derive(Debug)]
+pub(super) struct Topics {
+    /// `<prefix>:{topics}:`, with which they begin.
+    start: Box<str>,
 }
 
 /// A key in the two or three pieces that are joined to it.
@@ -42,12 +50,18 @@ impl Keys {
                 Shard { start: start.into(), due: due.into() }
             })
             .collect();
-        Self { prefix: prefix.into(), shards }
+        let topics = Topics { start: format!("{prefix}:{{topics}}:").into() };
+        Self { prefix: prefix.into(), shards, topics }
     }
 
     /// What is true of the deployment as a whole: a hash.
     pub(super) fn meta(&self) -> String {
         format!("{}:meta", self.prefix)
+    }
+
+    /// The keys of the topics.
+    pub(super) fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     /// How many shards there are.
@@ -73,6 +87,23 @@ impl Keys {
     /// A shard by its number; numbers beyond the last begin anew.
     pub(super) fn number(&self, shard: usize) -> &Shard {
         &self.shards[shard % self.shards.len()]
+    }
+}
+
+impl Topics {
+    /// The topics by their names: a hash.
+    pub(super) fn all(&self) -> Key<'_> {
+        [&self.start, "all", ""]
+    }
+
+    /// Their names: a sorted set.
+    pub(super) fn names(&self) -> Key<'_> {
+        [&self.start, "names", ""]
+    }
+
+    /// Says for a while that a request was done: a hash.
+    pub(super) fn done<'a>(&'a self, request: &'a Token) -> Key<'a> {
+        [&self.start, "r:", request.as_str()]
     }
 }
 

@@ -1,7 +1,7 @@
 //! The only room that knows Redis: one async function a script.
 //!
-//! [`Store`] says what each function does; `lua/transaction/` holds the scripts, whose headers give
-//! the exact transition rules. Every function may run twice without harm: a repeat with the same
+//! [`Store`] says what each function does; `lua/transaction/` and `lua/topic/` hold the scripts, whose
+//! headers give the exact rules. Every function may run twice without harm: a repeat with the same
 //! token is answered as the first run was.
 
 mod bodies;
@@ -17,10 +17,11 @@ mod registered;
 mod remove;
 mod reply;
 pub mod scripts;
+mod topics;
 
 use std::{future::Future, time::Duration};
 
-use crate::model::{Gid, Timestamp, Token};
+use crate::model::{Gid, Timestamp, Token, Topic};
 
 pub use items::{
     Abort, Aborted, Changed, Claimed, ClaimedDue, EndWorkflow, Prepare, Prepared, Record, Recorded,
@@ -29,6 +30,7 @@ pub use items::{
 pub use listing::{Filter, Listed, Page};
 pub use redis_store::{ConnectError, RedisStore, StoreSettings};
 pub use remove::remove_deployment;
+pub use topics::{TopicChange, TopicChanged};
 
 /// How safe a write must be before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +142,23 @@ pub trait Store: Send + Sync + 'static {
         position: Option<&str>,
         limit: usize,
     ) -> impl Future<Output = Result<Listed, StoreError>> + Send;
+
+    /// The topic of this name.
+    fn topic(&self, name: &str) -> impl Future<Output = Result<Option<Topic>, StoreError>> + Send;
+
+    /// Writes a topic anew, or removes it, if it is still as it was found.
+    fn change_topic(
+        &self,
+        change: TopicChange,
+    ) -> impl Future<Output = Result<TopicChanged, StoreError>> + Send;
+
+    /// The next `limit` topics in the order of their names, from behind the name `after` (the first
+    /// if `None`).
+    fn topics(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Topic>, StoreError>> + Send;
 
     /// How many shards there are; they are numbered from 0.
     fn shard_count(&self) -> usize;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// One script of `lua/transaction/`.
+/// One script of `lua/transaction/` or `lua/topic/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is described in the head of its file")]
 pub enum ScriptName {
@@ -25,6 +25,9 @@ pub enum ScriptName {
     Record,
     Rest,
     Finish,
+    ChangeTopic,
+    FindTopic,
+    ListTopics,
 }
 
 /// Files of `lua/lib/`, joined.
@@ -35,7 +38,7 @@ macro_rules! joined {
 }
 
 macro_rules! files {
-    ($($name:ident: $file:literal $libraries:tt,)*) => {
+    ($($name:ident: $folder:literal / $file:literal $libraries:tt,)*) => {
         impl ScriptName {
             /// Every script.
             pub const ALL: [Self; [$($file),*].len()] = [$(Self::$name),*];
@@ -47,7 +50,9 @@ macro_rules! files {
 
             const fn body(self) -> &'static str {
                 match self {
-                    $(Self::$name => include_str!(concat!("../../lua/transaction/", $file, ".lua")),)*
+                    $(Self::$name => {
+                        include_str!(concat!("../../lua/", $folder, "/", $file, ".lua"))
+                    })*
                 }
             }
 
@@ -64,23 +69,26 @@ macro_rules! files {
 // Each with the files of `lua/lib/` that it uses, in the order in which they use each other. It has
 // no others, since each call defines anew all that its script has.
 files! {
-    Prepare: "prepare" [batch state body],
-    Submit: "submit" [batch state registered whole body due ending promotion],
-    Promote: "promote" [batch state registered whole due promotion],
-    Register: "register" [batch state],
-    Abort: "abort" [batch state registered whole due ending stopping],
-    EndWorkflow: "end_workflow" [batch state ending stopping],
-    ForceStop: "force_stop" [batch state ending stopping],
-    Reset: "reset" [batch state],
-    ResetLater: "reset_later" [batch state],
-    ListLater: "list_later" [batch],
-    Query: "query" [batch registered whole],
-    ClaimDue: "claim_due" [batch],
-    Take: "take" [batch state registered whole],
-    Renew: "renew" [batch state],
-    Record: "record" [batch state registered whole record],
-    Rest: "rest" [batch state registered whole due record],
-    Finish: "finish" [batch state registered whole ending record],
+    Prepare: "transaction" / "prepare" [batch state body],
+    Submit: "transaction" / "submit" [batch state registered whole body due ending promotion],
+    Promote: "transaction" / "promote" [batch state registered whole due promotion],
+    Register: "transaction" / "register" [batch state],
+    Abort: "transaction" / "abort" [batch state registered whole due ending stopping],
+    EndWorkflow: "transaction" / "end_workflow" [batch state ending stopping],
+    ForceStop: "transaction" / "force_stop" [batch state ending stopping],
+    Reset: "transaction" / "reset" [batch state],
+    ResetLater: "transaction" / "reset_later" [batch state],
+    ListLater: "transaction" / "list_later" [batch],
+    Query: "transaction" / "query" [batch registered whole],
+    ClaimDue: "transaction" / "claim_due" [batch],
+    Take: "transaction" / "take" [batch state registered whole],
+    Renew: "transaction" / "renew" [batch state],
+    Record: "transaction" / "record" [batch state registered whole record],
+    Rest: "transaction" / "rest" [batch state registered whole due record],
+    Finish: "transaction" / "finish" [batch state registered whole ending record],
+    ChangeTopic: "topic" / "change_topic" [batch],
+    FindTopic: "topic" / "find_topic" [batch],
+    ListTopics: "topic" / "list_topics" [batch],
 }
 
 impl ScriptName {

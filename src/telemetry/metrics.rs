@@ -34,6 +34,20 @@ const OPS: [Op; 8] = [
     Op::Resume,
 ];
 
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertEnd {
+    /// The web hook took it.
+    Sent,
+    /// It could not be reached, took too long, or answered no 2xx.
+    Failed,
+    /// Too many waited already.
+    Dropped,
+}
+
+/// What [`AlertEnd`] is called, in its order.
+const ALERT_ENDS: [&str; 3] = ["sent", "failed", "dropped"];
+
 /// The metrics of one server.
 pub struct Metrics {
     handles: Handles,
@@ -48,6 +62,9 @@ pub struct Handles {
     duration: Vec<Histogram>,
     branch_calls: Vec<Counter>,
     branch_call_seconds: Vec<Histogram>,
+    alerts: Vec<Counter>,
+    /// Transactions that this node parked, since too many rounds in a row ended in an error.
+    pub parked: Counter,
     /// Seconds from a transaction's due time to the start of work on it.
     pub due_lag: Histogram,
     /// Transactions in work on this node.
@@ -125,6 +142,10 @@ impl Metrics {
                         histogram!("tandem_branch_call_duration_seconds", "outcome" => outcome)
                     })
                     .into(),
+                alerts: ALERT_ENDS
+                    .map(|outcome| counter!("tandem_alerts_total", "outcome" => outcome))
+                    .into(),
+                parked: counter!("tandem_transactions_parked_total"),
                 due_lag: histogram!("tandem_due_lag_seconds"),
                 in_work: gauge!("tandem_in_work"),
                 queue: gauge!("tandem_queue"),
@@ -158,6 +179,11 @@ impl Metrics {
         let outcome = outcome.number();
         count(&self.branch_calls, op as usize * Outcome::NAMES.len() + outcome);
         observe(&self.branch_call_seconds, outcome, duration);
+    }
+
+    /// An alert came to this end.
+    pub fn alert(&self, end: AlertEnd) {
+        count(&self.alerts, end as usize);
     }
 
     /// The handles of one script.
@@ -231,6 +257,8 @@ fn describe() {
     h("tandem_transaction_duration_seconds", "From a transaction's creation to its end");
     c("tandem_branch_calls_total", "Branch calls by op and outcome");
     h("tandem_branch_call_duration_seconds", "Branch calls, waiting for a connection included");
+    c("tandem_transactions_parked_total", "Transactions parked after errors in a row");
+    c("tandem_alerts_total", "Alerts to the web hook, by what became of them");
     h("tandem_due_lag_seconds", "From a transaction's due time to the start of work on it");
     g("tandem_in_work", "Transactions in work on this node");
     g("tandem_queue", "Requests that wait for a place in work");

@@ -17,6 +17,7 @@ mod request;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use error::BadRequest;
 pub use json_rpc::{RpcRequest, read_rpc};
@@ -24,3 +25,4 @@ pub use overriding::{Override, apply_override};
 pub use registration::{Registration, read_registration};
 pub use request::{Request, SECONDS_MAX, STEPS_CEILING, read_request};
 pub use spec::{Limits, read_stored};
+pub use topics::{Expansion, read_subscribers, subscribers_text};

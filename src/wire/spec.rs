@@ -10,6 +10,7 @@ use super::{
     orders,
     overriding::apply_override,
     request::{Request, read_request},
+    topics,
 };
 
 /// What a server allows in one transaction.
@@ -67,6 +68,7 @@ impl Request {
             custom_data: self.custom_data,
             resume: Resume::default(),
             registered: Vec::new(),
+            branch_ids: Vec::new(),
         })
     }
 
@@ -92,12 +94,15 @@ impl Request {
             custom_data: self.custom_data,
             resume: custom.resume,
             registered: Vec::new(),
+            branch_ids: Vec::new(),
         })
     }
 }
 
-/// Reads a transaction back from the body that was stored when it was accepted, and from the
-/// [`super::Override`] text that its submit may have left.
+/// Reads a transaction back from the body that was stored when it was accepted.
+///
+/// `override_text` is what its submit may have left ([`super::Override`]). The body may begin with
+/// what its topics stood for ([`super::Expansion`]).
 ///
 /// # Errors
 /// Only when the stored texts were never accepted by this room, that is, when they were damaged
@@ -107,7 +112,8 @@ pub fn read_stored(
     override_text: Option<&str>,
     gid: &Gid,
 ) -> Result<Spec, BadRequest> {
-    let spec = read_request(body)?.into_spec(gid.clone(), &Limits::none())?;
+    let (expansion, body) = topics::cut(body)?;
+    let spec = expansion.apply(read_request(body)?.into_spec(gid.clone(), &Limits::none())?);
     match override_text {
         Some(text) => apply_override(spec, text),
         None => Ok(spec),

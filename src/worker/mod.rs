@@ -38,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 use crate::{
+    alert::Alerts,
     branch::Caller,
     clock::Clock,
     model::{Gid, Timestamp, Token, Tokens},
@@ -108,6 +109,7 @@ pub struct Worker<S, C, K> {
     caller: Arc<C>,
     clock: Arc<K>,
     metrics: Arc<Metrics>,
+    alerts: Alerts,
     settings: WorkerSettings,
     tokens: Tokens,
     places: Arc<Semaphore>,
@@ -134,6 +136,19 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         process_start_id: &str,
         settings: WorkerSettings,
     ) -> Arc<Self> {
+        Self::alerting(store, caller, clock, metrics, Alerts::none(), process_start_id, settings)
+    }
+
+    /// As [`Worker::new`]; rounds that end in an error are told to `alerts`.
+    pub fn alerting(
+        store: Arc<S>,
+        caller: Arc<C>,
+        clock: Arc<K>,
+        metrics: Arc<Metrics>,
+        alerts: Alerts,
+        process_start_id: &str,
+        settings: WorkerSettings,
+    ) -> Arc<Self> {
         Arc::new(Self {
             agenda: Agenda::new(store.shard_count()),
             store,
@@ -143,6 +158,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             places: Arc::new(Semaphore::new(settings.in_work_max)),
             holds: Holds::new(Arc::clone(&metrics)),
             metrics,
+            alerts,
             settings,
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),

@@ -151,7 +151,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                         Ending::None => {}
                         Ending::Rest(due_at) => {
                             self.expect(&hold.gid, due_at);
-                            return rested(&run);
+                            return self.rested(&run);
                         }
                         Ending::Finish => return self.finished(&run),
                     }
@@ -235,10 +235,21 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         self.metrics.finished(global.spec.mode, global.state.status, lasted);
         RoundEnd::Finished { status: global.state.status, reason: global.state.reason.clone() }
     }
-}
 
-fn rested(run: &Run) -> RoundEnd {
-    let state = &run.global().state;
-    let (status, last_error) = (state.status, state.last_error.clone());
-    RoundEnd::Rested { status, last_error, for_room: run.rests_for_room() }
+    /// Its rest is stored, so that nobody is told of an error that nobody will find.
+    fn rested(&self, run: &Run) -> RoundEnd {
+        if let Some(erred) = run.erred() {
+            if erred.is_parked {
+                self.metrics.parked.increment(1);
+                tracing::warn!(
+                    n_errors = erred.rounds,
+                    "parked: too many rounds in a row ended in an error; a reset resumes it"
+                );
+            }
+            self.alerts.erred(run.global(), &erred);
+        }
+        let state = &run.global().state;
+        let (status, last_error) = (state.status, state.last_error.clone());
+        RoundEnd::Rested { status, last_error, for_room: run.rests_for_room() }
+    }
 }

@@ -83,6 +83,7 @@ pub fn router<S: Store, C: Caller, K: Clock>(
 ) -> Router {
     const GET: Option<Method> = Some(Method::GET);
     const POST: Option<Method> = Some(Method::POST);
+    const DELETE: Option<Method> = Some(Method::DELETE);
     let token = settings.api_token.clone();
     let api = Api(Arc::new(Parts { service, metrics: Arc::clone(&metrics), settings }));
 
@@ -102,6 +103,11 @@ pub fn router<S: Store, C: Caller, K: Clock>(
         .route(GET, "/api/dtmsvr/resetCronTime", handlers::reset_later_than::<S, C, K>)
         .route(GET, "/api/dtmsvr/query", handlers::query::<S, C, K>)
         .route(GET, "/api/dtmsvr/all", handlers::all::<S, C, K>)
+        .route(GET, "/api/dtmsvr/subscribe", handlers::subscribe::<S, C, K>)
+        .route(GET, "/api/dtmsvr/unsubscribe", handlers::unsubscribe::<S, C, K>)
+        .route(DELETE, "/api/dtmsvr/topic/{name}", handlers::delete_topic::<S, C, K>)
+        .route(GET, "/api/dtmsvr/queryKV", handlers::query_kv::<S, C, K>)
+        .route(GET, "/api/dtmsvr/scanKV", handlers::scan_kv::<S, C, K>)
         .route(POST, "/api/json-rpc", handlers::json_rpc::<S, C, K>)
         .open(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)

@@ -172,7 +172,7 @@ fn rest_seconds(stored: &Stored) -> Option<u64> {
 /// since some read it as a signed 32-bit integer. Nothing is found by it, so two may be equal.
 ///
 /// FNV-1a, with a byte between the names that stands in no UTF-8 text.
-fn stable_id(names: &[&str]) -> u32 {
+pub(super) fn stable_id(names: &[&str]) -> u32 {
     const OFFSET: u32 = 0x811c_9dc5;
     const PRIME: u32 = 0x0100_0193;
     const BETWEEN: u8 = 0xff;

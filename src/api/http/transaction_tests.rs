@@ -39,6 +39,7 @@ fn spec(mode: Mode) -> Spec {
         delay: Duration::ZERO,
         resume: Resume::default(),
         registered: Vec::new(),
+        branch_ids: Vec::new(),
     }
 }
 

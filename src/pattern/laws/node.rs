@@ -19,10 +19,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(stored: &Global) -> Self {
+    pub(super) fn new(stored: &Global, policy: Policy) -> Self {
         Self {
-            run: Run::new(stored.clone(), Policy::default()),
-            facts: RoundFacts::new(stored),
+            run: Run::new(stored.clone(), policy),
+            facts: RoundFacts::new(stored, policy),
             stored_version: 0,
             sent: None,
             waiting: Vec::new(),
@@ -86,7 +86,7 @@ impl Node {
     fn ends(&mut self, step: Step, now: Timestamp) {
         if self.end.is_none() {
             if let Step::Rest(due_at) = step {
-                self.facts.rests(due_at, self.run.global(), now);
+                self.facts.rests(due_at, &self.run, now);
             }
             if self.run.version() > 0 {
                 self.facts.tells_its_own_error(self.run.global());

@@ -9,6 +9,7 @@ use crate::model::{
     Gid, Global, Mode, Options, Orders, Protocol, Registered, Resume, Share, Spec, State, Status,
     StepUrls, Timestamp,
 };
+use crate::pattern::Policy;
 
 /// When every transaction of the laws is created.
 pub(super) const T0: Timestamp = Timestamp::from_us(1_000_000_000);
@@ -24,6 +25,8 @@ pub(super) struct Plan {
     pub(super) refuses: Vec<bool>,
     /// What a query-prepared finds.
     pub(super) local_work_is_done: bool,
+    /// What the server says of it.
+    pub(super) policy: Policy,
 }
 
 impl Plan {
@@ -84,8 +87,8 @@ pub(super) fn registered() -> impl Strategy<Value = Plan> {
 
 fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
     let steps = vec((url("action"), url("compensate"), prop::bool::weighted(0.3)), 0..=N_STEPS_MAX);
-    (steps, url("query"), options(), any::<bool>(), any::<bool>()).prop_map(
-        move |(steps, query_prepared, options, is_prepared, local_work_is_done)| {
+    (steps, url("query"), options(), any::<bool>(), any::<bool>(), policy()).prop_map(
+        move |(steps, query_prepared, options, is_prepared, local_work_is_done, policy)| {
             let refuses = steps.iter().map(|(_, _, refuses)| *refuses).collect();
             let steps: Vec<StepUrls> = steps
                 .into_iter()
@@ -105,10 +108,17 @@ fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
                 delay: Duration::ZERO,
                 resume: Resume::default(),
                 registered: Vec::new(),
+                branch_ids: Vec::new(),
             };
-            Plan { spec, is_prepared, refuses, local_work_is_done }
+            Plan { spec, is_prepared, refuses, local_work_is_done, policy }
         },
     )
+}
+
+/// Half of the servers park what errs twice in a row.
+fn policy() -> impl Strategy<Value = Policy> {
+    prop_oneof![Just(0), Just(2)]
+        .prop_map(|dead_letter_after| Policy { dead_letter_after, ..Policy::default() })
 }
 
 fn url(name: &'static str) -> impl Strategy<Value = String> {

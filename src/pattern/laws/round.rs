@@ -6,11 +6,12 @@ use std::{
 };
 
 use crate::model::{Global, Mode, Op, Outcome, Progress, Status, Timestamp};
-use crate::pattern::{Policy, Target, backoff, prepared_timeout};
+use crate::pattern::{PARKED_FOR, Policy, Run, Target, backoff, prepared_timeout};
 
 /// One round as its node saw it.
 #[derive(Debug)]
 pub(super) struct RoundFacts {
+    policy: Policy,
     error_rounds_before: u32,
     n_succeeded_before: usize,
     /// Rows that a node before may have called.
@@ -25,7 +26,7 @@ pub(super) struct RoundFacts {
 }
 
 impl RoundFacts {
-    pub(super) fn new(stored: &Global) -> Self {
+    pub(super) fn new(stored: &Global, policy: Policy) -> Self {
         let rows = stored.state.rows.iter().enumerate();
         let is_begun = |progress| progress != Progress::NotStarted;
         Self {
@@ -33,7 +34,13 @@ impl RoundFacts {
                 .filter_map(|(at, row)| is_begun(row.progress).then_some(at))
                 .collect(),
             begun: BTreeSet::new(),
-            error_rounds_before: stored.state.error_rounds,
+            // What was parked begins anew.
+            error_rounds_before: if is_over(stored.state.error_rounds, policy) {
+                0
+            } else {
+                stored.state.error_rounds
+            },
+            policy,
             n_succeeded_before: n_succeeded(stored),
             n_handed: BTreeMap::new(),
             is_refused: false,
@@ -119,7 +126,7 @@ impl RoundFacts {
         let has_cause = match (global.spec.mode, old) {
             (Mode::Message, _) => self.is_refused,
             (Mode::Saga | Mode::Tcc | Mode::Xa, Status::Prepared) => {
-                has_passed(prepared_timeout(&global.spec, &Policy::default()))
+                has_passed(prepared_timeout(&global.spec, &self.policy))
             }
             (Mode::Saga | Mode::Tcc | Mode::Xa, Status::Aborting) => true,
             // Only a client gives these up.
@@ -136,7 +143,8 @@ impl RoundFacts {
     }
 
     /// The round is over, and the next is due at `due_at`.
-    pub(super) fn rests(&self, due_at: Timestamp, global: &Global, now: Timestamp) {
+    pub(super) fn rests(&self, due_at: Timestamp, run: &Run, now: Timestamp) {
+        let global = run.global();
         let (state, options) = (&global.state, &global.spec.options);
         assert!(due_at > now, "rests for no time at all");
         // An empty URL succeeds without a call.
@@ -144,8 +152,13 @@ impl RoundFacts {
         let error_rounds =
             if is_reset { 0 } else { self.error_rounds_before } + u32::from(self.is_erred);
         assert_eq!(state.error_rounds, error_rounds, "counts more or less than one error a round");
-        let policy = Policy::default();
-        let expected = if self.is_erred || self.is_ongoing {
+        let policy = self.policy;
+        let is_parked = self.is_erred && is_over(error_rounds, policy);
+        let told = run.erred().map(|erred| (erred.rounds, erred.is_parked));
+        assert_eq!(told, self.is_erred.then_some((error_rounds, is_parked)), "tells it otherwise");
+        let expected = if is_parked {
+            now.plus(PARKED_FOR)
+        } else if self.is_erred || self.is_ongoing {
             let base = backoff::base(options, &policy);
             now.plus(backoff::delay(base, error_rounds, policy.backoff_max))
         } else if self.is_busy {
@@ -175,6 +188,11 @@ impl RoundFacts {
     fn n_extra(&self) -> u32 {
         self.n_handed.values().map(|n| n - 1).sum()
     }
+}
+
+/// Whether so many errors in a row park a transaction.
+fn is_over(error_rounds: u32, policy: Policy) -> bool {
+    policy.dead_letter_after > 0 && error_rounds >= policy.dead_letter_after
 }
 
 fn n_succeeded(global: &Global) -> usize {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Ledger, Node, Plan, plan::T0};
 use crate::model::{Global, Mode, Op, Outcome, Status, Timestamp};
-use crate::pattern::{Policy, Run, Step, Target};
+use crate::pattern::{Run, Step, Target};
 
 /// Rounds within which all ends once participants answer definitively: the one under way, a rest
 /// until a prepared one's timeout, the question, the rest of a delay, the delivery.
@@ -62,7 +62,7 @@ impl World {
         assert!(self.has_ended(), "does not end although all is answered");
         self.ledger.ends(&self.stored);
         let end = self.stored.clone();
-        assert_eq!(Run::new(end.clone(), Policy::default()).next(self.now), Step::Finish);
+        assert_eq!(Run::new(end.clone(), self.plan.policy).next(self.now), Step::Finish);
         assert_eq!(self.stored, end);
     }
 
@@ -106,7 +106,7 @@ impl World {
     }
 
     fn claim(&mut self) {
-        self.node = Some(Node::new(&self.stored));
+        self.node = Some(Node::new(&self.stored, self.plan.policy));
         self.ask_what_next();
     }
 

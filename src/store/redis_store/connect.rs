@@ -163,6 +163,7 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Register
         | ScriptName::Abort
         | ScriptName::EndWorkflow
+        | ScriptName::FindTopic
         | ScriptName::Record
         | ScriptName::Rest
         | ScriptName::Finish => true,
@@ -173,7 +174,9 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Query
         | ScriptName::ClaimDue
         | ScriptName::Take
-        | ScriptName::Renew => false,
+        | ScriptName::Renew
+        | ScriptName::ChangeTopic
+        | ScriptName::ListTopics => false,
     }
 }
 

@@ -10,18 +10,19 @@ mod connect;
 mod later;
 mod listing;
 mod reads;
+mod topics;
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
-    model::{Gid, Timestamp, Token},
+    model::{Gid, Timestamp, Token, Topic},
 };
 
 use super::{
     Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
     Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
-    Submitted, TakeReply, WorkflowEnded,
+    Submitted, TakeReply, TopicChange, TopicChanged, WorkflowEnded,
     bodies::Bodies,
     connection::Line,
     gather::{Gather, Shared},
@@ -148,6 +149,18 @@ impl Store for RedisStore {
         limit: usize,
     ) -> Result<Listed, StoreError> {
         listing::list(self, filter, position, limit).await
+    }
+
+    async fn topic(&self, name: &str) -> Result<Option<Topic>, StoreError> {
+        topics::topic(self, name).await
+    }
+
+    async fn change_topic(&self, change: TopicChange) -> Result<TopicChanged, StoreError> {
+        topics::change(self, change).await
+    }
+
+    async fn topics(&self, after: Option<&str>, limit: usize) -> Result<Vec<Topic>, StoreError> {
+        topics::list(self, after, limit).await
     }
 
     fn shard_count(&self) -> usize {

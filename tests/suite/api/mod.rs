@@ -1,5 +1,6 @@
 //! What the HTTP API promises, each on a real node and a real Redis.
 
+mod alerts;
 mod bad_input;
 mod expiry;
 mod holder;
@@ -17,6 +18,7 @@ mod saga;
 mod tcc;
 mod tcc_timeout;
 mod token;
+mod topics;
 mod workflow;
 mod xa;
 

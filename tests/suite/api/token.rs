@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token/of+tests==";
 const OPEN: [(Method, &str); 3] =
     [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
 
-const GUARDED: [(Method, &str); 16] = [
+const GUARDED: [(Method, &str); 21] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -33,6 +33,11 @@ const GUARDED: [(Method, &str); 16] = [
     (Method::POST, "/api/dtmsvr/registerXaBranch"),
     (Method::POST, "/api/dtmsvr/forceStop"),
     (Method::POST, "/api/dtmsvr/resetNextCronTime"),
+    (Method::GET, "/api/dtmsvr/subscribe"),
+    (Method::GET, "/api/dtmsvr/unsubscribe"),
+    (Method::DELETE, "/api/dtmsvr/topic/{name}"),
+    (Method::GET, "/api/dtmsvr/queryKV"),
+    (Method::GET, "/api/dtmsvr/scanKV"),
     (Method::POST, "/api/json-rpc"),
 ];
 

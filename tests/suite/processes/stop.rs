@@ -32,7 +32,7 @@ async fn a_call_under_way_is_awaited_and_the_rest_handed_to_another_node() {
     assert_eq!(stopping.submit(&transfer(&gid, &bank)).await.status, 200);
     bank.arrived("/1", 1).await;
 
-    let (exit, ()) = tokio::join!(stopping.stop(), async { bank.release("/1") });
+    let exit = stopping.stop_and(|| bank.release("/1")).await;
     assert_eq!(exit.code(), Some(0));
     assert_eq!(other.ended(&gid).await, "succeed");
     assert_eq!(bank.paths_of(&gid), ["/1", "/2"]);
@@ -65,7 +65,7 @@ async fn who_waits_for_a_result_is_told_that_it_is_not_finished() {
     let waiting = submit_and_wait(&stopping, &transfer(&gid, &bank));
     bank.arrived("/1", 1).await;
 
-    let (exit, ()) = tokio::join!(stopping.stop(), async { bank.release("/1") });
+    let exit = stopping.stop_and(|| bank.release("/1")).await;
     assert_eq!(exit.code(), Some(0));
     let (status, text) = waiting.await.expect("no panic");
     assert_eq!(status, 425, "{text}");

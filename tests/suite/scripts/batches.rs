@@ -70,11 +70,26 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.seed(t, "SM2;r0", "w1");
             (t.rest("w1", 3, "S", 7).into(), "written")
         }
+        S::ChangeTopic => (t.change_topic("r1", "", "[]"), "done"),
+        S::FindTopic => {
+            rig.one(t.change_topic("r0", "", "[]"));
+            (t.find_topic(), "found")
+        }
+        S::ListTopics => {
+            rig.one(t.change_topic("r0", "", "[]"));
+            (t.list_topics("-", 9), "topics")
+        }
         S::Finish => {
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
         }
     }
+}
+
+/// Whether it knows topics and no transactions.
+fn is_of_topics(script: ScriptName) -> bool {
+    use ScriptName as S;
+    matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics)
 }
 
 /// Calls `script` for three transactions, of which the second one is damaged by `damage`.
@@ -131,7 +146,7 @@ fn a_state_that_cannot_be_read_harms_no_other() {
     use ScriptName as S;
     for script in S::ALL {
         // They look at no state, or leave it to the node.
-        if matches!(script, S::ClaimDue | S::ListLater | S::Query) {
+        if matches!(script, S::ClaimDue | S::ListLater | S::Query) || is_of_topics(script) {
             continue;
         }
         check_damage(script, "packed state", |rig, t| {
@@ -143,7 +158,8 @@ fn a_state_that_cannot_be_read_harms_no_other() {
 #[test]
 fn a_transaction_of_another_type_harms_no_other() {
     for script in ScriptName::ALL {
-        if !matches!(script, ScriptName::ClaimDue | ScriptName::ListLater) {
+        let is_of_shard = matches!(script, ScriptName::ClaimDue | ScriptName::ListLater);
+        if !is_of_shard && !is_of_topics(script) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.hash()));
         }
     }
@@ -152,7 +168,8 @@ fn a_transaction_of_another_type_harms_no_other() {
 #[test]
 fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
     for script in ScriptName::ALL {
-        if !matches!(script, ScriptName::Record | ScriptName::Register) {
+        let is_of_hash = matches!(script, ScriptName::Record | ScriptName::Register);
+        if !is_of_hash && !is_of_topics(script) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.due_set()));
         }
     }

@@ -17,5 +17,6 @@ mod resets;
 mod rig;
 mod stops;
 mod submit;
+mod topics;
 mod transaction;
 mod undone;

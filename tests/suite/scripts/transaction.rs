@@ -169,6 +169,32 @@ impl Transaction {
         ])
     }
 
+    pub(crate) fn topics(&self) -> String {
+        self.key("all")
+    }
+
+    pub(crate) fn topic_names(&self) -> String {
+        self.key("names")
+    }
+
+    /// Of the topic that is named as the transaction is.
+    pub(crate) fn change_topic(&self, request: &str, found: &str, list: &str) -> Item {
+        let done = self.key(&format!("r:{request}"));
+        Item::new(ScriptName::ChangeTopic)
+            .keys([self.topics(), self.topic_names(), done])
+            .args([&self.gid, found, list])
+    }
+
+    pub(crate) fn find_topic(&self) -> Item {
+        Item::new(ScriptName::FindTopic).keys([self.topics()]).args([&self.gid])
+    }
+
+    pub(crate) fn list_topics(&self, from: &str, limit: usize) -> Item {
+        Item::new(ScriptName::ListTopics)
+            .keys([self.topics(), self.topic_names()])
+            .args([from, &limit.to_string()])
+    }
+
     /// Records the state `status` with the number `n`.
     pub(crate) fn record<'a>(&'a self, token: &'a str, n: u64, status: &'a str) -> ByHolder<'a> {
         ByHolder {

@@ -10,11 +10,11 @@ use std::{
 use futures_util::FutureExt;
 use tandem::{
     clock::Clock,
-    model::{Gid, Timestamp, Token},
+    model::{Gid, Timestamp, Token, Topic},
     store::{
         Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
         Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
-        Submitted, TakeReply, WorkflowEnded,
+        Submitted, TakeReply, TopicChange, TopicChanged, WorkflowEnded,
     },
 };
 
@@ -194,6 +194,21 @@ impl Store for FaultyStore {
     ) -> Result<Listed, StoreError> {
         let (filter, position) = (*filter, position.map(str::to_owned));
         self.send("list", "", move |s| at_once(s.list(&filter, position.as_deref(), limit))).await
+    }
+
+    async fn topic(&self, name: &str) -> Result<Option<Topic>, StoreError> {
+        let wanted = name.to_owned();
+        self.send("topic", name, move |s| at_once(s.topic(&wanted))).await
+    }
+
+    async fn change_topic(&self, change: TopicChange) -> Result<TopicChanged, StoreError> {
+        let name = change.name.clone();
+        self.send("change_topic", &name, move |s| at_once(s.change_topic(change.clone()))).await
+    }
+
+    async fn topics(&self, after: Option<&str>, limit: usize) -> Result<Vec<Topic>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.send("topics", "", move |s| at_once(s.topics(after.as_deref(), limit))).await
     }
 
     fn shard_count(&self) -> usize {

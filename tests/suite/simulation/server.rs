@@ -21,6 +21,7 @@ pub(crate) const POLICY: Policy = Policy {
     timeout_to_fail: Duration::from_secs(8),
     backoff_max: Duration::from_secs(5),
     busy_retry: Duration::from_millis(500),
+    dead_letter_after: 0,
 };
 
 /// The use cases as a client's request finds them.

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use tandem::{
     model::{Gid, Mode, Status},
-    store::{Aborted, Changed, Durability, Recorded, Store, Submitted},
+    store::{
+        Aborted, Changed, Durability, Recorded, RegisterReply, Store, Submitted, WorkflowEnded,
+    },
 };
 
-use crate::support::samples::{abort, next_record, prepare, spec, submit};
+use crate::support::samples::{
+    abort, branch, end_workflow, next_record, prepare, register, spec, submit,
+};
 
 use super::TestStore;
 
@@ -18,7 +22,12 @@ const LIST_MARGIN: Duration = Duration::from_secs(180);
 
 /// Ends `gid` in the way of `number`, with a body of `bytes` bytes more than usual.
 async fn end(it: &TestStore, number: usize, gid: &str, bytes: usize) {
-    let mode = if number == 1 { Mode::Message } else { Mode::Saga };
+    let mode = match number {
+        1 => Mode::Message,
+        3 => Mode::Workflow,
+        4 => Mode::Tcc,
+        _ => Mode::Saga,
+    };
     let spec = spec(gid, mode, 1);
     let mut item = submit(spec.clone(), it.token(), false);
     item.body = [&item.body[..], &vec![b' '; bytes]].concat().into();
@@ -45,6 +54,23 @@ async fn end(it: &TestStore, number: usize, gid: &str, bytes: usize) {
             let reply = it.store.force_stop(gid, &it.token(), Durability::Memory).await;
             assert_eq!(reply.unwrap(), Changed::Done);
         }
+        3 | 4 => {
+            let item = tandem::store::Prepare { body: item.body, ..prepare(spec, it.token()) };
+            it.store.prepare(item.clone()).await.unwrap();
+            let gid = &item.spec.gid;
+            let added = register(gid, mode, branch(mode, "1", b"{}"));
+            assert_eq!(it.store.register(added).await, Ok(RegisterReply::Done));
+            let token = it.token();
+            if mode == Mode::Workflow {
+                let reply = it.store.end_workflow(end_workflow(gid, token, Status::Failed)).await;
+                assert!(matches!(reply, Ok(WorkflowEnded::Done { .. })), "{reply:?}");
+                return;
+            }
+            let reply = it.store.abort(abort(gid, token.clone(), None, true)).await;
+            let Ok(Aborted::Held(taken)) = reply else { panic!("{reply:?}") };
+            let record = next_record(&taken, &token, Status::Failed);
+            assert_eq!(it.store.finish(&record).await.unwrap(), Recorded::Written);
+        }
         _ => {
             item.state.status = Status::Succeed;
             let reply = it.store.submit(item.clone()).await.unwrap();
@@ -61,7 +87,7 @@ async fn all_keys_of_an_ended_transaction_expire() {
         settings.retention = RETENTION;
     })
     .await;
-    for number in 0..4 {
+    for number in 0..6 {
         for bytes in [0, 5_000] {
             let gid = format!("{number}-{bytes}");
             end(&it, number, &gid, bytes).await;
@@ -93,7 +119,7 @@ async fn all_keys_of_an_ended_transaction_expire() {
         let bound = if key.contains(":s:") { Duration::from_mins(1) } else { RETENTION };
         assert!(left.is_ok_and(|left| left <= bound), "{key}: {left:?}");
     }
-    assert_eq!((transactions, bodies, ended), (8, 4, 8));
+    assert_eq!((transactions, bodies, ended), (12, 6, 12));
 }
 
 #[tokio::test]

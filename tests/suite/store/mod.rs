@@ -9,6 +9,7 @@ mod listing;
 mod listing_changes;
 mod listing_load;
 mod outages;
+mod registered;
 mod shards;
 
 use std::{sync::Arc, time::Duration};

@@ -5,6 +5,7 @@ pub(crate) mod model_entry;
 pub(crate) mod model_listing;
 pub(crate) mod model_rules;
 pub(crate) mod model_store;
+pub(crate) mod model_topics;
 pub(crate) mod participant;
 pub(crate) mod redis;
 pub(crate) mod rng;

@@ -1,10 +1,14 @@
 //! The transition rules of each script, over maps in memory: a second, plain reading of the rules
 //! that the Lua scripts are written from. Time comes in as a value, and nothing here can fail.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tandem::{
-    model::{Gid, Mode, Spec, State, Status, Timestamp, Token},
+    model::{Gid, Mode, Spec, State, Status, Timestamp, Token, Topic},
     store::{
         Changed, Claimed, ClaimedDue, Prepare, Prepared, Record, Recorded, Stored, Submit,
         Submitted, TakeReply,
@@ -19,6 +23,9 @@ pub(crate) struct Tables {
     pub(crate) entries: BTreeMap<Gid, Entry>,
     /// When each unfinished one next wants attention; of a held one, the end of its lease.
     pub(crate) due: BTreeMap<Gid, Timestamp>,
+    pub(crate) topics: BTreeMap<String, Topic>,
+    /// The requests that changed a topic.
+    pub(crate) topic_requests: HashSet<Token>,
 }
 
 /// What becomes of a hold with a record.

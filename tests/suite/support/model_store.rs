@@ -8,11 +8,11 @@ use std::{
 };
 
 use tandem::{
-    model::{Gid, Timestamp, Token},
+    model::{Gid, Timestamp, Token, Topic},
     store::{
         Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
         Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
-        Submitted, TakeReply, WorkflowEnded,
+        Submitted, TakeReply, TopicChange, TopicChanged, WorkflowEnded,
     },
 };
 
@@ -124,6 +124,19 @@ impl Store for ModelStore {
         limit: usize,
     ) -> Result<Listed, StoreError> {
         self.run(|tables, _| model_listing::list(tables, filter, position, limit))
+    }
+
+    async fn topic(&self, name: &str) -> Result<Option<Topic>, StoreError> {
+        self.run(|tables, _| tables.topics.get(name).cloned())
+    }
+
+    async fn change_topic(&self, change: TopicChange) -> Result<TopicChanged, StoreError> {
+        self.run(|tables, now| tables.change_topic(change, now))
+    }
+
+    async fn topics(&self, after: Option<&str>, limit: usize) -> Result<Vec<Topic>, StoreError> {
+        let is_later = |topic: &&Topic| after.is_none_or(|after| topic.name.as_str() > after);
+        self.run(|tables, _| tables.topics.values().filter(is_later).take(limit).cloned().collect())
     }
 
     fn shard_count(&self) -> usize {

@@ -44,6 +44,7 @@ pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
         delay: Duration::ZERO,
         resume: Resume::default(),
         registered: Vec::new(),
+        branch_ids: Vec::new(),
     }
 }
 

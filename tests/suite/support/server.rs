@@ -221,6 +221,23 @@ impl Server {
     /// SIGTERM, then waits for its end.
     pub(crate) async fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.end().await
+    }
+
+    /// SIGTERM; when the node has heard it, does `then`; then waits for its end.
+    pub(crate) async fn stop_and(mut self, then: impl FnOnce()) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let hearing = async {
+            while !self.log().contains("stopping: what is held") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, hearing).await.unwrap_or_else(|_| panic!("it does not hear"));
+        then();
+        self.end().await
+    }
+
+    async fn end(&mut self) -> ExitStatus {
         let waiting = async {
             loop {
                 if let Some(status) = self.child.try_wait().expect("a child") {

@@ -15,6 +15,7 @@ mod register_branch;
 mod reset_later_than;
 mod reset_next;
 mod submit;
+mod topics;
 mod version;
 
 pub(super) use self::{
@@ -33,5 +34,6 @@ pub(super) use self::{
     reset_later_than::reset_later_than,
     reset_next::reset_next,
     submit::submit,
+    topics::{delete_topic, query_kv, scan_kv, subscribe, unsubscribe},
     version::version,
 };

@@ -30,6 +30,9 @@ const LIBRARIES: [&str; 10] = [
     "stopping",
 ];
 
+/// Where the scripts are.
+const FOLDERS: [&str; 2] = ["transaction", "topic"];
+
 /// The `.lua` files of a folder of `lua/`, by their names without the ending.
 fn files(folder: &str) -> BTreeMap<String, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua").join(folder);
@@ -42,6 +45,11 @@ fn files(folder: &str) -> BTreeMap<String, String> {
             (name, fs::read_to_string(&path).unwrap())
         })
         .collect()
+}
+
+/// The files of all scripts.
+fn scripts() -> BTreeMap<String, String> {
+    FOLDERS.into_iter().flat_map(files).collect()
 }
 
 /// Checks the libraries; answers what they ask for.
@@ -59,17 +67,19 @@ fn libraries(faults: &mut Vec<String>) -> Signatures {
 fn every_file_keeps_the_rules() {
     let mut faults = Vec::new();
     let known = libraries(&mut faults);
-    for (name, source) in files("transaction") {
-        let found = check_script(&name, &source, &known);
-        let path = format!("lua/transaction/{name}.lua");
-        faults.extend(found.into_iter().map(|fault| format!("{path}: {fault}")));
+    for folder in FOLDERS {
+        for (name, source) in files(folder) {
+            let found = check_script(&name, &source, &known);
+            let path = format!("lua/{folder}/{name}.lua");
+            faults.extend(found.into_iter().map(|fault| format!("{path}: {fault}")));
+        }
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
 fn every_file_is_used() {
-    let scripts: BTreeSet<String> = files("transaction").into_keys().collect();
+    let scripts: BTreeSet<String> = scripts().into_keys().collect();
     let named = ScriptName::ALL.map(|script| script.as_str().to_owned());
     assert_eq!(scripts, BTreeSet::from(named));
     let libraries = files("lib");
@@ -78,7 +88,7 @@ fn every_file_is_used() {
 
 #[test]
 fn every_script_has_the_libraries_that_it_uses_and_no_others() {
-    let (libraries, scripts) = (files("lib"), files("transaction"));
+    let (libraries, scripts) = (files("lib"), scripts());
     for script in ScriptName::ALL {
         let source = script.source();
         let at = LIBRARIES.map(|name| source.find(&libraries[name]));

@@ -9,7 +9,7 @@ use super::{
 
 /// What a script says in its first line. A full Redis runs what is flagged `allow-oom`, so that work
 /// in hand can end, and refuses what stores new work.
-const FLAGS: [(&str, &str); 17] = [
+const FLAGS: [(&str, &str); 20] = [
     ("prepare", ""),
     ("submit", ""),
     ("promote", "allow-oom"),
@@ -27,6 +27,9 @@ const FLAGS: [(&str, &str); 17] = [
     ("record", "allow-oom"),
     ("rest", "allow-oom"),
     ("finish", "allow-oom"),
+    ("change_topic", ""),
+    ("find_topic", "no-writes"),
+    ("list_topics", "no-writes"),
 ];
 
 /// The commands that scripts may use, with how many keys each begins with: none takes longer the
