@@ -2,6 +2,8 @@
 //! answer to, checks each answer against what is stored at that moment, and keeps for the end what
 //! it was told.
 
+mod shares;
+
 use std::{
     sync::{
         Arc,
@@ -11,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use shares::branch_id;
 use tandem::model::{Gid, Mode, Status};
 
 use super::{
@@ -111,52 +114,6 @@ impl Client {
             }
             LocalWorkPlan::Forgotten | LocalWorkPlan::Abandoned => {}
         }
-    }
-
-    /// A tcc or an xa: each branch is registered before its participant is asked to try.
-    async fn try_shares(&self, span: Duration) {
-        if self.ask(Request::Prepare).await != Told::Done {
-            return;
-        }
-        let n_tried = match self.plan.local_work {
-            LocalWorkPlan::Submitted | LocalWorkPlan::Forgotten => self.plan.shares.len(),
-            LocalWorkPlan::Aborted | LocalWorkPlan::Abandoned => self.plan.shares.len() / 2,
-        };
-        let mut is_tried = true;
-        for (number, rest) in self.plan.shares.iter().enumerate().take(n_tried) {
-            tokio::time::sleep(*rest).await;
-            is_tried =
-                self.ask(Request::Register(number)).await == Told::Done && self.try_share(number);
-            if !is_tried {
-                break;
-            }
-        }
-        if span < Duration::from_secs(2) {
-            tokio::time::sleep(span).await;
-        }
-        match self.plan.local_work {
-            LocalWorkPlan::Submitted if is_tried => {
-                self.all_tried.store(true, Ordering::Relaxed);
-                self.submit().await;
-            }
-            LocalWorkPlan::Submitted | LocalWorkPlan::Aborted => {
-                self.ask(Request::Abort).await;
-            }
-            LocalWorkPlan::Forgotten | LocalWorkPlan::Abandoned => {}
-        }
-    }
-
-    fn try_share(&self, number: usize) -> bool {
-        let is_tried = self.world.participants().try_share(self.gid(), &branch_id(number));
-        if !is_tried {
-            self.world.counts.one(Count::TryBarred);
-        }
-        self.world.trace(|| format!("{}: tried {number}: {is_tried}", self.name));
-        is_tried
-    }
-
-    fn has_shares(&self) -> bool {
-        matches!(self.plan.spec.mode, Mode::Tcc | Mode::Xa)
     }
 
     async fn do_besides(&self) {
@@ -375,28 +332,6 @@ impl Client {
         self.promised(Promise::Ended(status));
     }
 
-    /// It was told that the transaction is undone, sooner or later.
-    fn undone(&self) {
-        let stored = self.status();
-        if !matches!(stored, Some(Status::Aborting | Status::Failed)) {
-            self.world
-                .fault(format!("{}: told that it is undone, and it is {stored:?}", self.name));
-        }
-        self.promised(Promise::Ended(Status::Failed));
-    }
-
-    /// It was told that the branch is stored.
-    fn registered(&self, number: usize) {
-        self.world.counts.one(Count::Registered);
-        let entry = self.world.store.entry(self.gid());
-        let is_stored = entry.is_some_and(|entry| {
-            entry.spec.registered.iter().any(|share| share.branch_id == branch_id(number))
-        });
-        if !is_stored {
-            self.world.fault(format!("{}: told that {number} is registered", self.name));
-        }
-    }
-
     /// Whoever waited is told the reason that is stored.
     fn check_reason(&self, told: &str) {
         let entry = self.world.store.entry(self.gid());
@@ -417,9 +352,4 @@ impl Client {
     fn gid(&self) -> &Gid {
         &self.plan.spec.gid
     }
-}
-
-/// The id of the branch of this number, from 0.
-fn branch_id(number: usize) -> String {
-    format!("{:02}", number + 1)
 }
