@@ -105,7 +105,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         match self.store.end_workflow(item).await.map_err(|error| trouble::writing(&error))? {
             WorkflowEnded::Done { created_at, is_new } => {
                 if is_new {
-                    self.worker.revoke(&gid);
+                    // A call that resumes it may be the one that submits it: it is not hung up. Its
+                    // round learns of the end by its next write.
                     let lasted = self.clock.redis_now().since(created_at);
                     self.metrics.finished(Mode::Workflow, status, lasted);
                 }
