@@ -10,6 +10,7 @@ mod listing;
 mod message;
 mod operation;
 mod outgoing;
+mod page;
 mod parsing;
 mod registering;
 mod replies;
