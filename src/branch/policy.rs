@@ -169,6 +169,8 @@ impl CallPolicy {
     fn judge(&self, name: &str, address: IpAddr) -> Result<(), Why> {
         let address = address.to_canonical();
         let reached = reached(address);
+        // As which it counts: an address of IPv6 may lead to one of IPv4.
+        let address = if is_link_local(reached) { reached } else { address };
         if self.deny.has_address(address) || self.deny.has_address(reached) {
             return Err(Why::Deny);
         }
@@ -187,12 +189,31 @@ impl CallPolicy {
     }
 }
 
-/// The address that answers there: Linux takes "no address" for this machine.
+/// The address that answers there: Linux takes "no address" for this machine, and networks that
+/// translate (NAT64, 6to4) lead an address of IPv6 to the one of IPv4 that stands in it.
 fn reached(address: IpAddr) -> IpAddr {
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = embedded(v6)
+    {
+        return v4.into();
+    }
     match address {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
         IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
+}
+
+/// The address of IPv4 in one of NAT64 (RFC 6052, the well-known prefix), of 6to4 (RFC 3056), or in an
+/// IPv4-compatible one (RFC 4291, section 2.5.5.1).
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
+        [0x2002, high, low, ..] => Some(v4(high, low)),
+        // Not the two that stand for this machine.
+        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => Some(v4(high, low)),
+        _ => None,
     }
 }
 

@@ -36,12 +36,16 @@ fn by_default_all_but_link_local_addresses_may_be_called() {
         "[fd00::1]",
         "[fec0::1]",
         "[::ffff:127.0.0.1]",
+        "[64:ff9b::a00:1]",
     ] {
         assert_eq!(told(&policy, host), "", "{host}");
     }
     for host in [
         "169.254.0.0",
         "169.254.169.254",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::]",
+        "[::169.254.169.254]",
         "x@169.254.169.254:80",
         "169.254.255.255",
         "[fe80::1]",
