@@ -12,7 +12,7 @@
 -- Returns now in µs, then for each item one of
 --   done                       it is there, by this call or an earlier one
 --   other_content              another branch has its name
---   too_many                   it has as many branches as it may have
+--   too_many                   it has as many branches, or bytes of them, as it may have
 --   { not_prepared, status }   it exists in another status
 --   { other_mode, mode }       it exists with another mode
 --   missing                    no such gid
@@ -22,11 +22,14 @@
 -- hold from nobody; a holder that leaves prepared says how many branches it knows of. Refused when
 -- Redis is full.
 
+-- Of all branches of one transaction: they are read together, within the time of one call.
+local BYTES_MAX = 8 * 1024 * 1024
+
 local function register(k, a)
   local hash = KEYS[k]
   local mode, name, content, n_max = ARGV[a], ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3])
 
-  local stored = call('HMGET', hash, 's', 'k', name)
+  local stored = call('HMGET', hash, 's', 'k', name, 'z')
   if not stored[1] then
     return 'missing'
   end
@@ -43,10 +46,11 @@ local function register(k, a)
     return string.sub(present, content_at) == content and 'done' or 'other_content'
   end
   local n_branches = tonumber(stored[2] or 0)
-  if n_branches >= n_max then
+  local n_bytes = (tonumber(stored[4]) or 0) + #content
+  if n_branches >= n_max or n_bytes > BYTES_MAX then
     return 'too_many'
   end
-  call('HSET', hash, name, n_branches .. ';' .. content, 'k', n_branches + 1)
+  call('HSET', hash, name, n_branches .. ';' .. content, 'k', n_branches + 1, 'z', n_bytes)
   return 'done'
 end
 

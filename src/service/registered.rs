@@ -40,7 +40,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 "storage: UniqueKeyConflict: branch '{branch_id}' is registered with another content"
             ))),
             RegisterReply::TooMany => Err(ServiceError::Invalid(format!(
-                "gid '{gid}' has {} branches, as many as are allowed (setting steps_max)",
+                "gid '{gid}' has as many branches as are allowed: {} (setting steps_max), and 8 MiB \
+                 of their data: nothing was changed",
                 self.settings.limits.steps_max
             ))),
             RegisterReply::OtherMode(mode) => Err(other_mode(&gid, mode, registration.mode)),
