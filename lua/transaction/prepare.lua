@@ -21,6 +21,7 @@
 --   created                it was new, and is prepared by this call or an earlier copy of it
 --   ok                     it is prepared already, by another request
 --   { conflict, status }   it exists in another status
+--   { other_mode, mode }   it is prepared with another mode
 --   restage                the staged body is gone; nothing was written
 --   { error, text }        nothing was written
 --
@@ -35,11 +36,15 @@ local function prepare(k, a)
 
   local packed = call('HGET', hash, 's')
   if packed then
-    local status, _, _, _, last_request = unpack_state(packed)
+    local status, stored_mode, _, _, last_request = unpack_state(packed)
     if last_request == request then
       return 'created'
     end
-    return status == 'P' and 'ok' or { 'conflict', status }
+    if status ~= 'P' then
+      return { 'conflict', status }
+    end
+    stored_mode = string.upper(stored_mode)
+    return stored_mode == mode and 'ok' or { 'other_mode', stored_mode }
   end
 
   local staged, body_key = KEYS[x], KEYS[x + 1]

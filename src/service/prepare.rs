@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Body, Service, ServiceError, reading::read, trouble};
+use super::{Body, Service, ServiceError, reading::read, registered::other_mode, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -25,6 +25,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let spec = Arc::new(spec);
         match self.store_prepared(&spec, json).await? {
             Prepared::Stored { .. } => Ok(()),
+            Prepared::OtherMode(mode) => Err(other_mode(&spec.gid, mode, spec.mode)),
             Prepared::Conflict(status) => {
                 let status = status.as_str();
                 Err(ServiceError::Failure(format!("current status '{status}', cannot prepare.")))

@@ -65,6 +65,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         }
         match self.store_prepared(&spec, body.json).await? {
             Prepared::Stored { is_new: true } => Ok(self.just_prepared(spec)),
+            Prepared::OtherMode(mode) => Err(other_mode(&spec.gid, mode, Mode::Workflow)),
             Prepared::Stored { is_new: false } | Prepared::Conflict(_) => {
                 let stored = self.store.query(&spec.gid).await;
                 match stored.map_err(|error| trouble::reading(&error))? {

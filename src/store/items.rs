@@ -32,6 +32,8 @@ pub enum Prepared {
     },
     /// It exists in another status.
     Conflict(Status),
+    /// It is prepared with another `trans_type`.
+    OtherMode(Mode),
 }
 
 /// A transaction to store as submitted, or to promote from prepared.

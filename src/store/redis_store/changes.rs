@@ -53,6 +53,7 @@ pub(super) async fn prepare(store: &RedisStore, item: Prepare) -> Result<Prepare
         b"created" => Ok(Prepared::Stored { is_new: true }),
         b"ok" => Ok(Prepared::Stored { is_new: false }),
         b"conflict" => Ok(Prepared::Conflict(reply.status()?)),
+        b"other_mode" => Ok(Prepared::OtherMode(reply.mode()?)),
         _ => Err(reply.unexpected("unknown word")),
     }
 }

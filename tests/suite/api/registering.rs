@@ -254,3 +254,19 @@ async fn what_is_missing_or_wrong_is_named_and_nothing_is_stored() {
     let after = (api.query(&tcc).await, api.query(&xa).await, api.query(&workflow).await);
     assert_eq!(before, after);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn branches_are_bounded_by_their_bytes_and_a_gid_keeps_its_type() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let gid = prepared_tcc(&api, 0, &bank).await;
+    let large = |n| with(tcc_branch(&gid, n, &bank), json!({"data": "x".repeat(5 << 20)}));
+    assert_done(&register(&api, &large(1)).await);
+    let refused = register(&api, &large(2)).await;
+    assert_eq!(refused.status, 500, "{refused:?}");
+    assert!(refused.message().contains("8 MiB"), "{refused:?}");
+    assert_done(&register(&api, &tcc_branch(&gid, 3, &bank)).await);
+
+    let refused = api.prepare(&transaction(&gid, "xa")).await;
+    assert_eq!(refused.status, 500, "{refused:?}");
+    assert!(refused.message().contains("exists with trans_type 'tcc'"), "{refused:?}");
+}

@@ -51,7 +51,11 @@ impl Tables {
             }
             Some(entry) if entry.is_request(&item.token) => Prepared::Stored { is_new: true },
             Some(entry) if entry.state.status == Status::Prepared => {
-                Prepared::Stored { is_new: false }
+                if entry.spec.mode == item.spec.mode {
+                    Prepared::Stored { is_new: false }
+                } else {
+                    Prepared::OtherMode(entry.spec.mode)
+                }
             }
             Some(entry) => Prepared::Conflict(entry.state.status),
         }
