@@ -4,7 +4,7 @@
 //! one hash slot. The tags are chosen so that the shards' slots are spread evenly over all slots,
 //! however the slots are shared out among the masters of a Cluster.
 
-use crate::model::{Gid, Timestamp, Token};
+use crate::model::{Gid, Timestamp, Token, spread};
 
 /// Hash slots of a Redis Cluster.
 const SLOTS: usize = 16_384;
@@ -72,11 +72,9 @@ impl Keys {
     /// The number of `gid`'s shard: the one that it names by ending in `~NN`, else that of its hash.
     pub(super) fn shard_of(&self, gid: &Gid) -> usize {
         let shards = self.shards.len();
-        named_shard(gid.as_str()).filter(|shard| *shard < shards).unwrap_or_else(|| {
-            // The upper half of hash × shards: even for any number of shards.
-            let product = u128::from(stable_hash(gid.as_str())) * shards as u128;
-            usize::try_from(product >> 64).unwrap_or(0)
-        })
+        named_shard(gid.as_str())
+            .filter(|shard| *shard < shards)
+            .unwrap_or_else(|| spread(gid.as_str(), shards))
     }
 
     /// The shard of `gid`.
@@ -151,20 +149,6 @@ fn named_shard(gid: &str) -> Option<usize> {
     // Only the number's one spelling counts.
     let is_plain = digits.len() == 2 || (digits.len() > 2 && !digits.starts_with('0'));
     (is_number && is_plain).then(|| digits.parse().ok()).flatten()
-}
-
-/// FNV-1a of 64 bits, then the finishing steps of `MurmurHash3`, without which short gids that
-/// differ in their last letters would share their upper bits.
-///
-/// Stored transactions are found by it: it can never be changed.
-fn stable_hash(text: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in text.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
 }
 
 /// The first of `NN`, `NNa`, …, `NNz`, `NNaa`, … whose slot lies in this shard's part of the slots.

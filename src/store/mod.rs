@@ -7,6 +7,7 @@
 mod bodies;
 pub mod codec;
 mod connection;
+pub mod flash;
 mod gather;
 mod item;
 mod items;
