@@ -166,7 +166,15 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::FindTopic
         | ScriptName::Record
         | ScriptName::Rest
-        | ScriptName::Finish => true,
+        | ScriptName::Finish
+        | ScriptName::Order
+        | ScriptName::Hold
+        | ScriptName::Settle
+        | ScriptName::Turn
+        | ScriptName::Look
+        | ScriptName::Give
+        | ScriptName::Receive
+        | ScriptName::Acknowledge => true,
         ScriptName::ForceStop
         | ScriptName::Reset
         | ScriptName::ResetLater
@@ -176,7 +184,9 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Take
         | ScriptName::Renew
         | ScriptName::ChangeTopic
-        | ScriptName::ListTopics => false,
+        | ScriptName::ListTopics
+        | ScriptName::Define
+        | ScriptName::StopOrder => false,
     }
 }
 
@@ -189,6 +199,9 @@ const fn has_retention(script: ScriptName) -> bool {
             | ScriptName::EndWorkflow
             | ScriptName::ForceStop
             | ScriptName::Finish
+            | ScriptName::Order
+            | ScriptName::Turn
+            | ScriptName::StopOrder
     )
 }
 
