@@ -9,6 +9,7 @@
 //! - [`wire`]: the protocol's JSON: reads requests tolerantly
 //! - [`service`]: the use cases that every API calls
 //! - [`pattern`]: pure decisions: what to do next, and what an answer means
+//! - [`flash`]: flash sales: orders, stock of branches, what is known to be sold out
 //! - [`worker`]: claims due transactions and drives each to its next rest
 //! - [`branch`]: calls the participants and reads their answers
 //! - [`alert`]: tells a web hook of transactions that err again and again
@@ -29,6 +30,7 @@ pub mod branch;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod flash;
 pub mod health;
 pub mod local_redis;
 pub mod model;
