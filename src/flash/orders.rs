@@ -51,8 +51,7 @@ pub struct OrderSaga {
 impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     /// The saga of an order that is stored now.
     pub fn saga(&self, wanted: &Wanted) -> OrderSaga {
-        let bucket = wanted.sale.bucket_of(&wanted.buyer, self.store.shard_count());
-        saga(wanted, order_gid(&bucket, &wanted.order), self.clock.redis_now())
+        saga(wanted, order_gid(&self.bucket_of(wanted), &wanted.order), self.clock.redis_now())
     }
 
     /// Takes the units of an order and stores it, or does neither; a bucket with too few units
