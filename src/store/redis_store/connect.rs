@@ -164,6 +164,7 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Abort
         | ScriptName::EndWorkflow
         | ScriptName::FindTopic
+        | ScriptName::FindSale
         | ScriptName::Record
         | ScriptName::Rest
         | ScriptName::Finish
@@ -185,6 +186,8 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Renew
         | ScriptName::ChangeTopic
         | ScriptName::ListTopics
+        | ScriptName::ChangeSale
+        | ScriptName::ListSales
         | ScriptName::Define
         | ScriptName::StopOrder => false,
     }

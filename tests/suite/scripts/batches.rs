@@ -80,6 +80,15 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.one(t.change_topic("r0", "", "[]"));
             (t.list_topics("-", 9), "topics")
         }
+        S::ChangeSale => (t.change_sale("r1", "", "{}"), "done"),
+        S::FindSale => {
+            rig.one(t.change_sale("r0", "", "{}"));
+            (t.find_sale(), "found")
+        }
+        S::ListSales => {
+            rig.one(t.change_sale("r0", "", "{}"));
+            (t.list_sales("-", 9), "sales")
+        }
         S::Finish => {
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
@@ -97,12 +106,16 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
     }
 }
 
-/// Whether it knows no transactions, but topics or the buckets of flash sales.
+/// Whether it knows no transactions, but topics, or sales and their buckets.
 fn is_of_others(script: ScriptName) -> bool {
     use ScriptName as S;
     let is_of_topics = matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics);
     let is_of_bucket = matches!(script, S::Define | S::Hold | S::Settle | S::Look);
-    is_of_topics || is_of_bucket || matches!(script, S::Give | S::Receive | S::Acknowledge)
+    let is_of_registry = matches!(script, S::ChangeSale | S::FindSale | S::ListSales);
+    is_of_registry
+        || is_of_topics
+        || is_of_bucket
+        || matches!(script, S::Give | S::Receive | S::Acknowledge)
 }
 
 /// Calls `script` for three transactions, of which the second one is damaged by `damage`.
@@ -218,6 +231,8 @@ fn a_delivery_that_comes_twice_changes_nothing_more() {
             "refused"
         } else if script == S::ResetLater {
             "passed"
+        } else if script == S::ChangeSale {
+            "repeated"
         } else {
             word
         };

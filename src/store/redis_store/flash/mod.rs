@@ -1,5 +1,6 @@
 //! Flash sales in Redis.
 //!
+//! - `registry`: the definitions of all sales
 //! - `orders`: an order, and how its units end with its transaction
 //! - `branches`: reservations of `stock://` branches
 //! - `buckets`: what a bucket knows of its sale, and its books
@@ -10,6 +11,7 @@
 mod branches;
 mod buckets;
 pub(super) mod orders;
+mod registry;
 mod scans;
 mod texts;
 mod transfers;
@@ -28,16 +30,16 @@ use super::{
 };
 
 impl FlashStore for RedisStore {
-    async fn sale(&self, _id: &SaleId) -> Result<Option<Sale>, StoreError> {
-        Err(StoreError::Unreachable("the registry of sales is not there".to_owned()))
+    async fn sale(&self, id: &SaleId) -> Result<Option<Sale>, StoreError> {
+        registry::sale(self, id).await
     }
 
-    async fn change_sale(&self, _change: SaleChange) -> Result<SaleChanged, StoreError> {
-        Err(StoreError::Unreachable("the registry of sales is not there".to_owned()))
+    async fn change_sale(&self, change: SaleChange) -> Result<SaleChanged, StoreError> {
+        registry::change_sale(self, change).await
     }
 
-    async fn sales(&self, _after: Option<&SaleId>, _limit: usize) -> Result<Vec<Sale>, StoreError> {
-        Err(StoreError::Unreachable("the registry of sales is not there".to_owned()))
+    async fn sales(&self, after: Option<&SaleId>, limit: usize) -> Result<Vec<Sale>, StoreError> {
+        registry::sales(self, after, limit).await
     }
 
     async fn define(&self, define: Define) -> Result<(), StoreError> {
