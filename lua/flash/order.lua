@@ -26,16 +26,16 @@
 --   [9] the place of its first further key, or 0
 --
 -- Returns now in µs, then for each item one of
---   { taken, units }, { taken_held, units }
+--   taken <units>, taken_held <units>
 --                     stored now; held says: by this request. Units: `<item>=<units>=<left>,…`
---   { taken, units, created at }, { taken_held, units, created at }
+--   taken <units> <created at>, taken_held <units> <created at>
 --                     an earlier copy of this request stored it
---   { again, units }  an earlier request of the same order, buyer and units stored it
+--   again <units>     an earlier request of the same order, buyer and units stored it
 --   other_buyer       the order is another buyer's
 --   other_cart        the buyer's order has other units
---   unknown_sale, closed, not_open, { unknown_item, item }, crowded, { sold_out, item }
---   { limit_reached, item }
---                     of this item, or ('') of the sale
+--   unknown_sale, closed, not_open, unknown_item <item>, crowded, sold_out <item>
+--   limit_reached <item>, limit_reached
+--                     of this item, of the sale
 --   restage           the staged body is gone; nothing was written
 --   { error, text }   nothing was written
 --
@@ -64,10 +64,11 @@ local function earlier(row, hash, a)
   if stored[1] then
     local _, _, _, token, last_request = unpack_state(stored[1])
     if find(ARGV[a + 4], ';1;' .. last_request .. ';;', 1, true) then
-      return { token == last_request and 'taken_held' or 'taken', taken, stored[2] }
+      local word = token == last_request and 'taken_held ' or 'taken '
+      return word .. taken .. ' ' .. stored[2]
     end
   end
-  return are_same(taken, ARGV[a + 3]) and { 'again', taken } or 'other_cart'
+  return are_same(taken, ARGV[a + 3]) and 'again ' .. taken or 'other_cart'
 end
 
 -- The list of such a key, which is looked at once, so that one of another type fails now.
@@ -128,14 +129,14 @@ local function order(k, a)
       call('PEXPIREAT', body_key, expires_at)
     end
     place[#place + 1] = ARGV[a]
-    return { 'taken', take_units(bucket, field, buyer, units, 'S') }
+    return 'taken ' .. take_units(bucket, field, buyer, units, 'S')
   end
   local n = place.n
   place[n + 1] = lease_us == '' and now_text or from_now(lease_us)
   place[n + 2], place.n = ARGV[a], n + 2
   bucket.in_work = bucket.in_work + 1
-  local taken = take_units(bucket, field, buyer, units, 'H')
-  return { lease_us == '' and 'taken' or 'taken_held', taken }
+  local word = lease_us == '' and 'taken ' or 'taken_held '
+  return word .. take_units(bucket, field, buyer, units, 'H')
 end
 
 local function write(k)

@@ -10,7 +10,7 @@ local buckets = {}
 local n_unwritten = 0
 
 -- Lists of units are texts `<item>=<units>,…`. Each is taken apart once a call: items and units by
--- turns, n of both; also by item, and in all.
+-- turns, n of both; also by item, in all, and `<item>=<units>=` as text.
 local lists = {}
 
 local function units_of(text)
@@ -18,14 +18,15 @@ local function units_of(text)
   if list then
     return list
   end
-  local n, all, by_item = 0, 0, {}
+  local n, all, by_item, texts = 0, 0, {}, {}
   list = {}
   for item, digits in gmatch(text, '([^=,]+)=(%d+)') do
     local units = tonumber(digits)
     list[n + 1], list[n + 2] = item, units
+    texts[n + 1] = item .. '=' .. digits .. '='
     n, all, by_item[item] = n + 2, all + units, units
   end
-  list.n, list.all, list.by_item = n, all, by_item
+  list.n, list.all, list.by_item, list.texts = n, all, by_item, texts
   lists[text] = list
   return list
 end

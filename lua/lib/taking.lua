@@ -1,6 +1,7 @@
 -- What an order and the hold of a branch do alike.
 
--- Why the buyer cannot take the units, or nil. The buyer's own reservations were looked at before:
+-- Why the buyer cannot take the units, or nil: a word, and the item behind a blank. A text, since
+-- Redis looks at a table many times before it takes it for a list. The buyer's own reservations were looked at before:
 -- the last unit is not sold out to whoever has it.
 local function refusal(bucket, buyer, units)
   if bucket.why_shut then
@@ -11,16 +12,16 @@ local function refusal(bucket, buyer, units)
   local n = list.n
   for i = 1, n, 2 do
     if not items[list[i]] then
-      return { 'unknown_item', list[i] }
+      return 'unknown_item ' .. list[i]
     end
   end
   for i = 1, n, 2 do
     if (own and own.by_item[list[i]] or 0) + list[i + 1] > items[list[i]].limit then
-      return { 'limit_reached', list[i] }
+      return 'limit_reached ' .. list[i]
     end
   end
   if (own and own.all or 0) + list.all > bucket.limit then
-    return { 'limit_reached', '' }
+    return 'limit_reached'
   end
   if bucket.in_work >= bucket.work_max then
     return 'crowded'
@@ -28,8 +29,7 @@ local function refusal(bucket, buyer, units)
   for i = 1, n, 2 do
     local item = items[list[i]]
     if item.available < list[i + 1] or item.reopens > now then
-      item.sold_out = item.sold_out or { 'sold_out', list[i] }
-      return item.sold_out
+      return 'sold_out ' .. list[i]
     end
   end
   return nil
@@ -56,7 +56,7 @@ end
 -- Takes the units, which refusal admitted, and answers what was taken and left. Letter: H if they
 -- are held, S if they are sold at once.
 local function take_units(bucket, field, buyer, units, letter)
-  local list, taken = units_of(units), ''
+  local list, taken = units_of(units), nil
   for i = 1, list.n, 2 do
     local item, n = bucket.items[list[i]], list[i + 1]
     item.available = item.available - n
@@ -67,8 +67,8 @@ local function take_units(bucket, field, buyer, units, letter)
     end
     item.takes = item.takes + 1
     item.is_changed = true
-    local comma = i == 1 and '' or ','
-    taken = taken .. comma .. list[i] .. '=' .. integer(n) .. '=' .. integer(item.available)
+    local text = list.texts[i] .. integer(item.available)
+    taken = taken and taken .. ',' .. text or text
   end
   put_row(bucket, field, letter .. ';' .. taken .. ';' .. buyer)
   put_buyer(bucket, buyer, with_more(bucket.buyers[buyer], units))

@@ -61,7 +61,8 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
         .arg(if has_large_body { &[][..] } else { &item.body })
         .place();
     let request = Request { shard, token: &item.token, body: &item.body };
-    let mut reply = request.call(store, ScriptName::Order, call, store.deadline()).await?;
+    let reply = request.call(store, ScriptName::Order, call, store.deadline()).await?;
+    let mut reply = reply.spaced();
     match reply.word() {
         b"taken" | b"taken_held" => {
             let held = reply.word() == b"taken_held";
