@@ -22,12 +22,12 @@ mod status;
 mod upkeep;
 
 pub use branches::StockBranch;
-pub use orders::{OrderSaga, Wanted};
 pub use draft::{
     HOLD_MAX, ItemLimit, NewItem, NewSale, ORDERS_IN_WORK_MAX, REQUEST_ID_BYTES_MAX, STEPS_MAX,
     SaleChanges,
 };
 pub use error::SaleError;
+pub use orders::{OrderSaga, Wanted};
 pub use sales::Sales;
 pub use status::{ItemStatus, SalePage, SaleState, SaleStatus};
 
