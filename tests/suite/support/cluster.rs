@@ -1,6 +1,6 @@
 //! Real Redis Clusters for tests, and connections that find their way in one.
 //!
-//! With `TANDEM_TEST_REDIS=cluster` in the environment the server that all tests share is such a
+//! With `TEST_REDIS=cluster` in the environment the server that all tests share is such a
 //! Cluster; [`super::super::cluster`] runs many of them once more so.
 
 use std::{

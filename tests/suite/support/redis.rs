@@ -172,7 +172,7 @@ static SHARED: LazyLock<(Box<dyn Any + Send + Sync>, String)> = LazyLock::new(||
 
 /// Whether the shared server is a Cluster in this run of the tests.
 pub(crate) fn is_on_cluster() -> bool {
-    std::env::var_os("TANDEM_TEST_REDIS").is_some_and(|it| it == "cluster")
+    std::env::var_os("TEST_REDIS").is_some_and(|it| it == "cluster")
 }
 
 /// The URL of the server that all tests of this binary share; started when first asked for.
