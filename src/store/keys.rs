@@ -7,7 +7,7 @@
 use crate::model::{Gid, Timestamp, Token, spread};
 
 /// Hash slots of a Redis Cluster.
-pub(super) const SLOTS: usize = 16_384;
+pub(super) const SLOTS: u16 = 16_384;
 
 /// The most shards: beyond that a look at each of them once a second would be Redis's main work.
 pub(super) const SHARDS_MAX: usize = 1_024;
@@ -163,7 +163,7 @@ fn tag(shard: usize, shards: usize) -> String {
     let mut suffix = 0_usize;
     loop {
         let candidate = format!("{number}{}", letters(suffix));
-        if slot(&candidate) * shards / SLOTS == shard {
+        if slot(&candidate) * shards / usize::from(SLOTS) == shard {
             return candidate;
         }
         suffix += 1;
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn slots_are_those_of_redis() {
         // The check value of CRC16/XMODEM, and two slots as CLUSTER KEYSLOT answers them.
-        assert_eq!(slot("123456789"), 0x31c3 % SLOTS);
+        assert_eq!(slot("123456789"), 0x31c3 % usize::from(SLOTS));
         assert_eq!(slot("foo"), 12_182);
         assert_eq!(slot("bar"), 5_061);
     }
@@ -244,7 +244,7 @@ mod tests {
     fn each_shard_has_its_own_part_of_the_slots() {
         for shards in [1, 3, 64, 100, SHARDS_MAX] {
             for shard in 0..shards {
-                assert_eq!(slot(&tag(shard, shards)) * shards / SLOTS, shard);
+                assert_eq!(slot(&tag(shard, shards)) * shards / usize::from(SLOTS), shard);
             }
         }
     }
@@ -254,7 +254,7 @@ mod tests {
         for masters in [2, 3, 4, 6, 8] {
             let mut counts = vec![0; masters];
             for shard in 0..64 {
-                counts[slot(&tag(shard, 64)) * masters / SLOTS] += 1;
+                counts[slot(&tag(shard, 64)) * masters / usize::from(SLOTS)] += 1;
             }
             let most = counts.iter().max().unwrap();
             let least = counts.iter().min().unwrap();

@@ -23,7 +23,7 @@ pub(super) struct SlotMap {
 impl SlotMap {
     /// One in which no slot has a master yet.
     pub(super) fn empty() -> Self {
-        Self { nodes: Vec::new(), masters: vec![NOBODY; SLOTS].into() }
+        Self { nodes: Vec::new(), masters: vec![NOBODY; usize::from(SLOTS)].into() }
     }
 
     /// The map of `ranges`. Nodes come from `node`; those that cannot be made have no slots.
@@ -40,9 +40,9 @@ impl SlotMap {
                     .or_insert_with(|| node(address).and_then(|node| map.add(address, node)));
                 // The first one is the master, the others stand by.
                 if let (0, Some(number)) = (place, number) {
-                    let last = usize::from(range.last).min(SLOTS - 1);
-                    let first = usize::from(range.first).min(last);
-                    map.masters[first..=last].fill(number);
+                    let last = range.last.min(SLOTS - 1);
+                    let first = range.first.min(last);
+                    map.masters[usize::from(first)..=usize::from(last)].fill(number);
                 }
             }
         }

@@ -5,7 +5,7 @@ mod connecting;
 mod large_bodies;
 mod leftovers;
 mod lifecycle;
-mod listing;
+pub(crate) mod listing;
 mod listing_changes;
 mod listing_load;
 mod outages;

@@ -38,8 +38,11 @@ struct Member {
 impl RedisCluster {
     /// Three masters that share all slots, and as many replicas for each.
     pub(crate) fn start(n_replicas: usize) -> Self {
-        let masters: Vec<_> = (0..3).map(|_| Member::start()).collect();
-        let replicas = (0..3 * n_replicas).map(|_| Member::start()).collect();
+        // Without replicas a master is only paused, and nobody is to notice; with them a test waits
+        // for its end to be noticed.
+        let timeout_ms = if n_replicas == 0 { "15000" } else { "3000" };
+        let masters: Vec<_> = (0..3).map(|_| Member::start(timeout_ms)).collect();
+        let replicas = (0..3 * n_replicas).map(|_| Member::start(timeout_ms)).collect();
         let cluster = Self { masters, replicas };
         for (number, (member, first)) in cluster.masters.iter().zip(0_u16..).enumerate() {
             let epoch = (number + 1).to_string();
@@ -137,21 +140,34 @@ impl RedisCluster {
 
     /// Waits until a replica has taken the place of the master of this number, which is gone.
     pub(crate) fn until_replaced(&self, number: usize) {
-        let id = &self.masters[number].id;
-        let others = || (0..3).filter(|it| *it != number).map(|it| &self.masters[it]);
+        let gone = i64::from(self.masters[number].port);
+        let others: Vec<_> =
+            (0..3).filter(|it| *it != number).map(|it| &self.masters[it]).collect();
         until("a replica takes the place", || {
-            others().all(|it| {
-                let nodes: String = it.ask(&["NODES"]);
-                let gone = nodes.lines().find(|line| line.starts_with(id.as_str()));
-                gone.is_none_or(|line| !line.contains('-') || line.split(' ').count() == 8)
-                    && it.info("cluster_state") == "ok"
+            others.iter().all(|it| {
+                let slots: Vec<Vec<Value>> = it.ask(&["SLOTS"]);
+                let is_gone = slots.iter().all(|range| {
+                    let Some(Value::Array(master)) = range.get(2) else { return false };
+                    master.get(1) != Some(&Value::Int(gone))
+                });
+                is_gone && it.info("cluster_state") == "ok"
             })
         });
+    }
+
+    /// Waits until the replicas have all that was written so far.
+    pub(crate) fn until_replicated(&self) {
+        for master in &self.masters {
+            let mut wait = redis::cmd("WAIT");
+            wait.arg(self.replicas.len() / 3).arg(30_000);
+            let n_told: usize = wait.query(&mut master.server.connect()).expect("an answer");
+            assert_eq!(n_told, self.replicas.len() / 3);
+        }
     }
 }
 
 impl Member {
-    fn start() -> Self {
+    fn start(timeout_ms: &str) -> Self {
         // A port that was free a moment ago may be taken by now.
         let mut last = String::new();
         for _ in 0..20 {
@@ -167,7 +183,7 @@ impl Member {
                 "--cluster-enabled",
                 "yes",
                 "--cluster-node-timeout",
-                "3000",
+                timeout_ms,
                 "--cluster-replica-validity-factor",
                 "0",
                 "--repl-diskless-sync-delay",
