@@ -1,5 +1,5 @@
-//! Plain commands of the listing: it only reads, and each of its commands stands for itself, so that
-//! none of them needs a script.
+//! Plain commands of the listing, and of pages of a sale's buckets: they only read, and each
+//! command stands for itself, so that none of them needs a script.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -23,14 +23,14 @@ const NAME: &str = "list";
 const PIECE: usize = 64;
 
 /// The command `name` for `key`; arguments are added behind it.
-pub(super) fn command(name: &str, key: Key<'_>) -> Cmd {
+pub(in super::super) fn command(name: &str, key: Key<'_>) -> Cmd {
     let mut command = redis::cmd(name);
     command.arg(key.concat());
     command
 }
 
 /// What Redis answers to each of `commands`, in their order.
-pub(super) async fn ask_all<T: FromRedisValue>(
+pub(in super::super) async fn ask_all<T: FromRedisValue>(
     store: &RedisStore,
     commands: Vec<Cmd>,
 ) -> Result<Vec<T>, StoreError> {
@@ -113,15 +113,15 @@ fn misread(message: String) -> StoreError {
 
 /// Which Redis processes answer, and whether any slot was met on its way from one to another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(in super::super) struct Run {
     /// Stands for the processes: a number that no other ones have.
-    pub(super) id: u64,
+    pub(in super::super) id: u64,
     n_asked_once: u64,
 }
 
 /// The run at this moment. On a Cluster it is told by each shard's master in turn, so that it is
 /// another one as soon as a slot or a master changed.
-pub(super) async fn run(store: &RedisStore) -> Result<Run, StoreError> {
+pub(in super::super) async fn run(store: &RedisStore) -> Result<Run, StoreError> {
     match &*store.servers {
         Servers::Single(node) => Ok(Run { id: run_of(store, node).await?, n_asked_once: 0 }),
         Servers::Cluster(cluster) => {
