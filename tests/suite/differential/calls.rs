@@ -16,10 +16,13 @@ const TCC: usize = 2;
 const WORKFLOW: usize = 3;
 
 /// Requests and holds that one sequence speaks of; some calls repeat a request, some a hold's.
-pub(crate) const TOKENS: usize = 15;
+pub(crate) const TOKENS: usize = 18;
 
 /// The tokens of holds that were claimed; the others belong to requests.
 const HOLD_TOKENS: std::ops::Range<usize> = 8..12;
+
+/// Topics that one sequence speaks of.
+pub(crate) const TOPICS: [&str; 2] = ["a topic", "b;1;2;"];
 
 /// A span that no sequence lasts.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -81,6 +84,19 @@ pub(crate) enum Call {
         gid: usize,
         who: Who,
         lease: Duration,
+    },
+    /// A topic is written as it was found just now or, if it is stale, the time before.
+    ChangeTopic {
+        topic: usize,
+        token: usize,
+        is_stale: bool,
+        /// How many subscribe from now on; nobody removes the topic.
+        subscribers: Option<usize>,
+    },
+    /// At most `limit` topics behind this one.
+    Topics {
+        after: Option<usize>,
+        limit: usize,
     },
     Record {
         gid: usize,
@@ -207,6 +223,16 @@ fn call(rng: &mut Rng) -> Call {
             Call::Take { gid, token: pick(HOLD_TOKENS, rng), claims_ago }
         }
         68..73 => Call::Renew { gid, who: who(rng), lease: zero_or_long(rng) },
+        73..77 => Call::ChangeTopic {
+            topic: rng.index(TOPICS.len()),
+            token: pick(15..TOKENS, rng),
+            is_stale: rng.happens(300),
+            subscribers: rng.happens(800).then(|| rng.index(3)),
+        },
+        77..78 => Call::Topics {
+            after: rng.happens(500).then(|| rng.index(TOPICS.len())),
+            limit: 1 + rng.index(2),
+        },
         _ => record(gid, rng),
     }
 }
