@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::*;
 use bytes::Bytes;
 
-use crate::model::{Gid, Orders, State, StepUrls};
+use crate::model::{Gid, Options, Orders, State, StepUrls};
 
 pub(super) const T0: Timestamp = Timestamp::from_us(1_000_000_000);
 
