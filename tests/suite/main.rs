@@ -12,6 +12,7 @@ mod cluster;
 mod demo;
 mod differential;
 mod docker;
+mod flash;
 mod interop;
 mod local_redis;
 mod processes;

@@ -3,5 +3,12 @@
 mod order_request;
 mod orders;
 mod refusal;
+mod sale_reply;
+mod sale_request;
+mod sales;
+mod strict;
 
-pub(super) use self::orders::order;
+pub(super) use self::{
+    orders::order,
+    sales::{change, close, create, list, restock, show},
+};
