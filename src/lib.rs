@@ -16,6 +16,7 @@
 //! - [`store`]: the only room that knows Redis
 //! - [`local_redis`]: a Redis of tandem's own, for where none is given
 //! - [`health`]: asks a node whether it is well
+//! - [`reconcile`]: asks a node to recount a flash sale
 //! - [`model`]: the values that all of them speak of
 //! - [`clock`]: the only caller of the system clock
 //! - [`telemetry`]: metric names, labels and units; logs
@@ -35,6 +36,7 @@ pub mod health;
 pub mod local_redis;
 pub mod model;
 pub mod pattern;
+pub mod reconcile;
 pub mod service;
 pub mod store;
 pub mod telemetry;
