@@ -2,6 +2,7 @@
 
 mod order_request;
 mod orders;
+mod reconcile;
 mod refusal;
 mod sale_reply;
 mod sale_request;
@@ -10,5 +11,6 @@ mod strict;
 
 pub(super) use self::{
     orders::order,
+    reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
 };
