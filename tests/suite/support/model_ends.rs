@@ -132,5 +132,6 @@ impl Tables {
             entry.wake = false;
         }
         self.due.remove(gid);
+        self.flash.turned(gid, status, now);
     }
 }

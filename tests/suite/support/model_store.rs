@@ -18,6 +18,7 @@ use tandem::{
 
 use super::{
     model_entry::Entry,
+    model_flash::bucket_of,
     model_listing,
     model_rules::{Hold, Tables},
     time::ManualTime,
@@ -62,7 +63,11 @@ impl ModelStore {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run<T>(&self, rule: impl FnOnce(&mut Tables, Timestamp) -> T) -> Result<T, StoreError> {
+    /// Runs `rule` over what is stored, at its time.
+    pub(crate) fn run<T>(
+        &self,
+        rule: impl FnOnce(&mut Tables, Timestamp) -> T,
+    ) -> Result<T, StoreError> {
         Ok(rule(&mut self.tables(), self.time.now()))
     }
 }
@@ -144,7 +149,10 @@ impl Store for ModelStore {
     }
 
     fn shard_of(&self, gid: &Gid) -> usize {
-        gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards
+        bucket_of(gid).map_or_else(
+            || gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards,
+            |bucket| bucket.shard % self.shards,
+        )
     }
 
     async fn claim_due(

@@ -1,0 +1,3 @@
+//! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
+
+pub(crate) mod table;
