@@ -1,3 +1,4 @@
 //! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
 
+mod property;
 pub(crate) mod table;

@@ -188,10 +188,12 @@ impl Table {
 }
 
 impl Row {
-    /// Whether it took just these lines.
+    /// Whether it took just these lines, in whatever order they are named.
     fn took(&self, lines: &[Line]) -> bool {
-        let took = self.lines.iter().map(|line| (&line.item, line.take));
-        took.eq(lines.iter().map(|line| (&line.item, line.take)))
+        let is_taken = |line: &Line| {
+            self.lines.iter().any(|taken| taken.item == line.item && taken.take == line.take)
+        };
+        self.lines.len() == lines.len() && lines.iter().all(is_taken)
     }
 }
 
