@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// One script of `lua/transaction/` or `lua/topic/`.
+/// One script of `lua/transaction/`, `lua/topic/` or `lua/flash/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is described in the head of its file")]
 pub enum ScriptName {
@@ -28,6 +28,19 @@ pub enum ScriptName {
     ChangeTopic,
     FindTopic,
     ListTopics,
+    ChangeSale,
+    FindSale,
+    ListSales,
+    Define,
+    Order,
+    Hold,
+    Settle,
+    Turn,
+    StopOrder,
+    Look,
+    Give,
+    Receive,
+    Acknowledge,
 }
 
 /// Files of `lua/lib/`, joined.
@@ -89,6 +102,19 @@ files! {
     ChangeTopic: "topic" / "change_topic" [batch],
     FindTopic: "topic" / "find_topic" [batch],
     ListTopics: "topic" / "list_topics" [batch],
+    ChangeSale: "flash" / "change_sale" [batch],
+    FindSale: "flash" / "find_sale" [batch],
+    ListSales: "flash" / "list_sales" [batch],
+    Define: "flash" / "define" [batch books],
+    Order: "flash" / "order" [batch state body due ending books stock taking],
+    Hold: "flash" / "hold" [batch books stock taking],
+    Settle: "flash" / "settle" [batch books stock settling],
+    Turn: "flash" / "turn" [batch state registered whole due ending record books stock settling],
+    StopOrder: "flash" / "stop_order" [batch state ending stopping books stock settling],
+    Look: "flash" / "look" [batch books],
+    Give: "flash" / "give" [batch books],
+    Receive: "flash" / "receive" [batch books],
+    Acknowledge: "flash" / "acknowledge" [batch books],
 }
 
 impl ScriptName {

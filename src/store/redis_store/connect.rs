@@ -164,9 +164,18 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Abort
         | ScriptName::EndWorkflow
         | ScriptName::FindTopic
+        | ScriptName::FindSale
         | ScriptName::Record
         | ScriptName::Rest
-        | ScriptName::Finish => true,
+        | ScriptName::Finish
+        | ScriptName::Order
+        | ScriptName::Hold
+        | ScriptName::Settle
+        | ScriptName::Turn
+        | ScriptName::Look
+        | ScriptName::Give
+        | ScriptName::Receive
+        | ScriptName::Acknowledge => true,
         ScriptName::ForceStop
         | ScriptName::Reset
         | ScriptName::ResetLater
@@ -176,7 +185,11 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Take
         | ScriptName::Renew
         | ScriptName::ChangeTopic
-        | ScriptName::ListTopics => false,
+        | ScriptName::ListTopics
+        | ScriptName::ChangeSale
+        | ScriptName::ListSales
+        | ScriptName::Define
+        | ScriptName::StopOrder => false,
     }
 }
 
@@ -189,6 +202,9 @@ const fn has_retention(script: ScriptName) -> bool {
             | ScriptName::EndWorkflow
             | ScriptName::ForceStop
             | ScriptName::Finish
+            | ScriptName::Order
+            | ScriptName::Turn
+            | ScriptName::StopOrder
     )
 }
 

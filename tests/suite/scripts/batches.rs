@@ -4,6 +4,7 @@ use tandem::store::scripts::ScriptName;
 
 use super::{
     calls::{Item, Submit},
+    flash,
     rig::Rig,
     transaction::Transaction,
 };
@@ -79,17 +80,42 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.one(t.change_topic("r0", "", "[]"));
             (t.list_topics("-", 9), "topics")
         }
+        S::ChangeSale => (t.change_sale("r1", "", "{}"), "done"),
+        S::FindSale => {
+            rig.one(t.change_sale("r0", "", "{}"));
+            (t.find_sale(), "found")
+        }
+        S::ListSales => {
+            rig.one(t.change_sale("r0", "", "{}"));
+            (t.list_sales("-", 9), "sales")
+        }
         S::Finish => {
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
         }
+        S::Define
+        | S::Order
+        | S::Hold
+        | S::Settle
+        | S::Turn
+        | S::StopOrder
+        | S::Look
+        | S::Give
+        | S::Receive
+        | S::Acknowledge => flash::scene(rig, script, t),
     }
 }
 
-/// Whether it knows topics and no transactions.
-fn is_of_topics(script: ScriptName) -> bool {
+/// Whether it knows no transactions, but topics, or sales and their buckets.
+fn is_of_others(script: ScriptName) -> bool {
     use ScriptName as S;
-    matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics)
+    let is_of_topics = matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics);
+    let is_of_bucket = matches!(script, S::Define | S::Hold | S::Settle | S::Look);
+    let is_of_registry = matches!(script, S::ChangeSale | S::FindSale | S::ListSales);
+    is_of_registry
+        || is_of_topics
+        || is_of_bucket
+        || matches!(script, S::Give | S::Receive | S::Acknowledge)
 }
 
 /// Calls `script` for three transactions, of which the second one is damaged by `damage`.
@@ -145,8 +171,9 @@ fn make_a_string(rig: &mut Rig, key: &str) {
 fn a_state_that_cannot_be_read_harms_no_other() {
     use ScriptName as S;
     for script in S::ALL {
-        // They look at no state, or leave it to the node.
-        if matches!(script, S::ClaimDue | S::ListLater | S::Query) || is_of_topics(script) {
+        // They look at no state, or leave it to the node. A new order's row would be there.
+        let looks_at_none = matches!(script, S::ClaimDue | S::ListLater | S::Query | S::Order);
+        if looks_at_none || is_of_others(script) {
             continue;
         }
         check_damage(script, "packed state", |rig, t| {
@@ -159,7 +186,7 @@ fn a_state_that_cannot_be_read_harms_no_other() {
 fn a_transaction_of_another_type_harms_no_other() {
     for script in ScriptName::ALL {
         let is_of_shard = matches!(script, ScriptName::ClaimDue | ScriptName::ListLater);
-        if !is_of_shard && !is_of_topics(script) {
+        if !is_of_shard && !is_of_others(script) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.hash()));
         }
     }
@@ -169,7 +196,7 @@ fn a_transaction_of_another_type_harms_no_other() {
 fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
     for script in ScriptName::ALL {
         let is_of_hash = matches!(script, ScriptName::Record | ScriptName::Register);
-        if !is_of_hash && !is_of_topics(script) {
+        if !is_of_hash && !is_of_others(script) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.due_set()));
         }
     }
@@ -178,7 +205,7 @@ fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
 #[test]
 fn a_list_of_another_type_harms_no_other_and_leaves_no_half() {
     use ScriptName as S;
-    for script in [S::Abort, S::EndWorkflow, S::ForceStop, S::Finish] {
+    for script in [S::Abort, S::EndWorkflow, S::ForceStop, S::Finish, S::Turn, S::StopOrder] {
         check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.ended_list()));
     }
     let (mut rig, t) = (Rig::new(), Transaction::new());
@@ -204,6 +231,8 @@ fn a_delivery_that_comes_twice_changes_nothing_more() {
             "refused"
         } else if script == S::ResetLater {
             "passed"
+        } else if script == S::ChangeSale {
+            "repeated"
         } else {
             word
         };

@@ -17,7 +17,7 @@ use syntax::functions;
 use tandem::store::scripts::ScriptName;
 
 /// The order in which the libraries are put together: each uses those before it.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 14] = [
     "batch",
     "state",
     "registered",
@@ -28,10 +28,14 @@ const LIBRARIES: [&str; 10] = [
     "promotion",
     "record",
     "stopping",
+    "books",
+    "stock",
+    "taking",
+    "settling",
 ];
 
 /// Where the scripts are.
-const FOLDERS: [&str; 2] = ["transaction", "topic"];
+const FOLDERS: [&str; 3] = ["transaction", "topic", "flash"];
 
 /// The `.lua` files of a folder of `lua/`, by their names without the ending.
 fn files(folder: &str) -> BTreeMap<String, String> {

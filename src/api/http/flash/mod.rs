@@ -1,0 +1,7 @@
+//! Flash sales over HTTP.
+
+mod order_request;
+mod orders;
+mod refusal;
+
+pub(super) use self::orders::order;
