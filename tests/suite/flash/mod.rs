@@ -1,4 +1,5 @@
 //! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
 
+mod differential;
 mod property;
 pub(crate) mod table;

@@ -58,6 +58,14 @@ impl ModelStore {
         self.tables().due.clone()
     }
 
+    /// Makes all for sale that came back, as if time had passed.
+    pub(crate) fn reopen_all(&self) {
+        let mut tables = self.tables();
+        for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
+            item.reopens_at = None;
+        }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // A test that panicked elsewhere has failed already; what is stored is still whole.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)

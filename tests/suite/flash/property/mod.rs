@@ -33,7 +33,7 @@ const OPERATIONS: u64 = 100_000;
 const LENGTH: u64 = 400;
 
 /// Within so many seeds each flaw must show.
-const SEEDS_OF_FLAWS: u64 = 250;
+const SEEDS_OF_FLAWS: u64 = 2_000;
 
 /// What was met, by its word.
 type Met = BTreeMap<&'static str, u64>;

@@ -81,7 +81,7 @@ impl Table {
         if self.received.contains_key(id) {
             return;
         }
-        let item = self.items.entry(transfer.item.clone()).or_default();
+        let Some(item) = self.items.get_mut(&transfer.item) else { return };
         item.supply += units;
         item.available += units;
         self.received.insert(id.to_owned(), (transfer.item.clone(), units));
