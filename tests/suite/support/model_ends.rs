@@ -150,5 +150,6 @@ impl Tables {
             entry.wake = false;
         }
         self.due.remove(gid);
+        self.flash.turned(gid, status, now);
     }
 }
