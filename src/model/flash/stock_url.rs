@@ -1,5 +1,7 @@
 //! `stock://<sale>/<item>?take=n&buyer=b`: units of an item, as the URL of a branch.
 
+use std::fmt::{self, Write as _};
+
 use super::{Buyer, CartError, IdError, ItemId, Line, SaleId, UNITS_MAX};
 
 /// With which the URL of a stock branch begins, and no other.
@@ -78,10 +80,11 @@ impl StockUrl {
                 return Err(StockUrlError::Twice(name));
             }
         }
-        Self::of_parts(sale, item, take, buyer)
+        let buyer = buyer.map(unescaped).transpose()?;
+        Self::of_parts(sale, item, take, buyer.as_deref())
     }
 
-    /// Checks the parts of one; `buyer` is percent-encoded.
+    /// Checks the parts of one; `buyer` is as the buyer is called, not escaped.
     ///
     /// # Errors
     /// See [`StockUrlError`].
@@ -95,10 +98,26 @@ impl StockUrl {
         let sale = SaleId::new(sale).map_err(id("the sale"))?;
         let item = ItemId::new(item).map_err(id("the item"))?;
         let take = units(take.ok_or(StockUrlError::Missing("take"))?).ok_or(StockUrlError::Take)?;
-        let buyer = unescaped(buyer.ok_or(StockUrlError::Missing("buyer"))?)?;
-        let buyer = Buyer::new(&buyer).map_err(id("buyer"))?;
+        let buyer = buyer.ok_or(StockUrlError::Missing("buyer"))?;
+        let buyer = Buyer::new(buyer).map_err(id("buyer"))?;
         let line = Line::new(item, take).map_err(|_| StockUrlError::Take)?;
         Ok(Self { sale, line, buyer })
+    }
+}
+
+impl fmt::Display for StockUrl {
+    /// The URL: ids need no escaping, a buyer does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sale, line, buyer } = self;
+        write!(f, "{STOCK_SCHEME}{sale}/{}?take={}&buyer=", line.item, line.take)?;
+        for byte in buyer.as_str().bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -153,6 +172,7 @@ mod tests {
         let url = read("stock://spring/shoe?take=2&buyer=j%C3%BCrgen%20%2B%26").unwrap();
         assert_eq!((url.sale.as_str(), url.line.item.as_str()), ("spring", "shoe"));
         assert_eq!((url.line.take, url.buyer.as_str()), (2, "jürgen +&"));
+        assert_eq!(url.to_string(), "stock://spring/shoe?take=2&buyer=j%C3%BCrgen%20%2B%26");
         assert_eq!(read("stock://s/i?buyer=b&take=1").unwrap().line.take, 1);
         assert_eq!(StockUrl::read("http://spring/shoe?take=2&buyer=b"), None);
         assert_eq!(StockUrl::read(""), None);
