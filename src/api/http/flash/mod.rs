@@ -7,10 +7,12 @@ mod refusal;
 mod sale_reply;
 mod sale_request;
 mod sales;
+mod stock;
 mod strict;
 
 pub(super) use self::{
     orders::order,
     reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
+    stock::stock,
 };
