@@ -6,6 +6,7 @@
 mod body;
 mod error;
 mod finish;
+mod flash;
 mod guard;
 mod handlers;
 mod json_rpc;
@@ -113,6 +114,7 @@ pub fn router<S: Store, C: Caller, K: Clock>(
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
         .open(GET, "/healthz", handlers::healthz)
         .open(GET, "/readyz", handlers::readyz::<S, C, K>)
+        .open(GET, "/flash", flash::page)
         .into_router()
         .with_state(api)
 }

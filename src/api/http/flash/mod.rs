@@ -1,0 +1,5 @@
+//! Flash sales over HTTP.
+
+mod page;
+
+pub(super) use self::page::page;
