@@ -15,7 +15,8 @@
   const asked = new URLSearchParams(location.search);
   const saleId = asked.get('sale');
   const number = new Intl.NumberFormat('en');
-  const clock = new Intl.DateTimeFormat([], { dateStyle: 'medium', timeStyle: 'medium' });
+  const time = new Intl.DateTimeFormat([], { timeStyle: 'short' });
+  const dateAndTime = new Intl.DateTimeFormat([], { dateStyle: 'medium', timeStyle: 'short' });
 
   let token = recall();
   let samples = [];
@@ -116,7 +117,7 @@
     } catch (error) {
       if (mine !== round) return;
       if (!(error instanceof Trouble)) throw error;
-      if (error.kind === 'token') { askForToken(error.message); return; }
+      if (error.kind === 'token') { askForToken(); return; }
       troubled(error);
       if (error.kind !== 'lost') wait = Math.max(wait, 1000);
     }
@@ -138,11 +139,11 @@
     link('lost', error.kind === 'lost' ? 'no answer' : 'trouble');
     if (error.kind === 'unknown') show('');
   }
-  function askForToken(why) {
+  function askForToken() {
     show('token-form');
     notice('');
     link('lost', 'token needed');
-    put('token-why', token ? 'The token was not the one of this server.' : why || 'This server asks for one.');
+    put('token-why', token ? 'The token was not the one of this server.' : 'This server shows its sales to those who bring its token.');
     remember('');
     at('forget').hidden = true;
     at('token').focus();
@@ -175,20 +176,22 @@
     const words = ['d', 'h', 'min', 's'];
     const first = parts.findIndex((part) => part > 0);
     if (first < 0) return '0 s';
-    return parts.slice(first, first + 2).map((part, index) => part + ' ' + words[first + index]).join(' ');
+    const told = parts.map((part, index) => (part > 0 ? part + ' ' + words[index] : ''));
+    return told.slice(first, first + 2).filter((text) => text).join(' ');
   }
   function times(sale) {
     const now = Date.now() + ahead;
-    const told = (what, text) => {
+    const told = ([will, did], text) => {
       const when = Date.parse(text || '');
       if (Number.isNaN(when)) return [];
       const over = when <= now;
-      const word = over ? what + 'ed ' + span(now - when) + ' ago' : what + 's in ' + span(when - now);
-      return [word.replace('closeed', 'closed') + ' (' + clock.format(when) + ')'];
+      const word = over ? did + ' ' + span(now - when) + ' ago' : will + ' in ' + span(when - now);
+      const isToday = new Date(when).toDateString() === new Date(now).toDateString();
+      return [word + ' (' + (isToday ? time : dateAndTime).format(when) + ')'];
     };
     const facts = [];
-    if (sale.state !== 'closed') facts.push(...told('open', sale.opens_at));
-    facts.push(...told('close', sale.closes_at));
+    if (sale.state !== 'closed') facts.push(...told(['opens', 'opened'], sale.opens_at));
+    facts.push(...told(['closes', 'closed'], sale.closes_at));
     return facts;
   }
   function facts(sale) {
@@ -313,7 +316,7 @@
   /** A round number at or above what there is, for the top of a scale. */
   function roundUp(value) {
     const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-    return [1, 2, 2.5, 5, 10].map((n) => n * power).find((top) => top >= value);
+    return [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((n) => n * power).find((top) => top >= value);
   }
   const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
