@@ -19,6 +19,7 @@ use crate::{
     branch::{CallerSettings, HttpCaller},
     clock::SystemClock,
     config::Config,
+    flash::{Flash, Sales},
     local_redis::{self, LocalRedis},
     service::{Service, ServiceSettings},
     store::{Durability, RedisStore, StoreSettings},
@@ -120,6 +121,14 @@ async fn serve_on(
             durability: Durability::Memory,
         },
     ));
+    let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(&clock)));
+    let flash = Flash::new(
+        Arc::clone(&store),
+        sales,
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+        &process_start_id,
+    );
     let service = Arc::new(Service::new(
         Arc::clone(&worker),
         Arc::clone(&store),
@@ -135,7 +144,7 @@ async fn serve_on(
     ));
     let settings =
         HttpSettings { body_bytes_max: config.body_bytes_max, api_token: config.api_token.clone() };
-    let router = http::router(service, settings, Arc::clone(&metrics));
+    let router = http::router(service, flash, settings, Arc::clone(&metrics));
 
     worker.start();
     let _starting = routers.send_replace(router);

@@ -8,6 +8,7 @@
 //! - [`api`]: bytes in, bytes out; parses, checks and words the replies
 //! - [`wire`]: the protocol's JSON: reads requests tolerantly
 //! - [`service`]: the use cases that every API calls
+//! - [`flash`]: flash sales: definitions, books, orders, stock, what is sold out
 //! - [`pattern`]: pure decisions: what to do next, and what an answer means
 //! - [`worker`]: claims due transactions and drives each to its next rest
 //! - [`branch`]: calls the participants and reads their answers
@@ -29,6 +30,7 @@ pub mod branch;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod flash;
 pub mod health;
 pub mod local_redis;
 pub mod model;

@@ -3,6 +3,7 @@
 //!
 //! - `submit`, `prepare`, `admin`: one use case or a family of them a file
 //! - `listing`: all transactions, page by page
+//! - `orders`: the orders of flash sales
 //! - `registered`: branches that come one by one, and workflows
 //! - `topics`: who subscribed to what, and messages to topics
 //! - `reading`: from a body to a checked spec
@@ -13,6 +14,7 @@ mod admin;
 mod error;
 mod listing;
 mod new_gid;
+mod orders;
 mod prepare;
 mod reading;
 mod registered;
@@ -22,6 +24,7 @@ mod trouble;
 mod waiting;
 
 pub use error::ServiceError;
+pub use orders::{OrderReply, OrderResult};
 pub use reading::Body;
 pub use topics::TopicPage;
 

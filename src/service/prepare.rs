@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Body, Service, ServiceError, reading::read, registered::other_mode, trouble};
+use super::{
+    Body, Service, ServiceError, orders::refuse_order_gid, reading::read, registered::other_mode,
+    trouble,
+};
 use crate::{
     branch::Caller,
     clock::Clock,
@@ -39,6 +42,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         spec: &Arc<Spec>,
         body: Bytes,
     ) -> Result<Prepared, ServiceError> {
+        refuse_order_gid(&spec.gid)?;
         self.check_backlog(&spec.gid).await?;
         let settings = self.worker.settings();
         let timeout = prepared_timeout(spec, &settings.policy);

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Body, Service, ServiceError, admin::no_such, reading::read, registered::other_mode, trouble,
-    waiting::Wait,
+    Body, Service, ServiceError, admin::no_such, orders::refuse_order_gid, reading::read,
+    registered::other_mode, trouble, waiting::Wait,
 };
 use crate::{
     branch::Caller,
@@ -34,6 +34,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     pub async fn submit(self: &Arc<Self>, body: impl Into<Body>) -> Result<(), ServiceError> {
         let body = body.into();
         let (gid, request) = read(&body)?;
+        refuse_order_gid(&gid)?;
         if request.mode()? == Mode::Workflow {
             return self.end_workflow(gid, request).await;
         }

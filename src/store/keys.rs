@@ -4,7 +4,7 @@
 //! one hash slot. The tags are chosen so that the shards' slots are spread evenly over all slots,
 //! however the slots are shared out among the masters of a Cluster.
 
-use crate::model::{Gid, Timestamp, Token, spread};
+use crate::model::{Gid, Timestamp, Token, flash::SaleId, spread};
 
 /// Hash slots of a Redis Cluster.
 const SLOTS: usize = 16_384;
@@ -27,12 +27,20 @@ pub(super) struct Keys {
     prefix: Box<str>,
     shards: Box<[Shard]>,
     topics: Topics,
+    sales: Sales,
 }
 
 /// The keys of the topics, which are in a hash slot of their own.
 #[derive(Debug)]
 pub(super) struct Topics {
     /// `<prefix>:{topics}:`, with which they begin.
+    start: Box<str>,
+}
+
+/// The keys of the registry of flash sales, which is in a hash slot of its own.
+#[derive(Debug)]
+pub(super) struct Sales {
+    /// `<prefix>:{flash}:`, with which they begin.
     start: Box<str>,
 }
 
@@ -51,7 +59,8 @@ impl Keys {
             })
             .collect();
         let topics = Topics { start: format!("{prefix}:{{topics}}:").into() };
-        Self { prefix: prefix.into(), shards, topics }
+        let sales = Sales { start: format!("{prefix}:{{flash}}:").into() };
+        Self { prefix: prefix.into(), shards, topics, sales }
     }
 
     /// What is true of the deployment as a whole: a hash.
@@ -62,6 +71,11 @@ impl Keys {
     /// The keys of the topics.
     pub(super) fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// The keys of the registry of flash sales.
+    pub(super) fn sales(&self) -> &Sales {
+        &self.sales
     }
 
     /// How many shards there are.
@@ -102,6 +116,23 @@ impl Topics {
     /// Says for a while that a request was done: a hash.
     pub(super) fn done<'a>(&'a self, request: &'a Token) -> Key<'a> {
         [&self.start, "r:", request.as_str()]
+    }
+}
+
+impl Sales {
+    /// The sales by their ids: a hash.
+    pub(super) fn all(&self) -> Key<'_> {
+        [&self.start, "all", ""]
+    }
+
+    /// Their ids: a sorted set.
+    pub(super) fn names(&self) -> Key<'_> {
+        [&self.start, "names", ""]
+    }
+
+    /// The requests that took effect on a sale: a hash.
+    pub(super) fn requests<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
+        [&self.start, "r:", sale.as_str()]
     }
 }
 

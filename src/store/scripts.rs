@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// One script of `lua/transaction/` or `lua/topic/`.
+/// One script of `lua/transaction/`, `lua/topic/` or `lua/flash/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is described in the head of its file")]
 pub enum ScriptName {
@@ -28,6 +28,9 @@ pub enum ScriptName {
     ChangeTopic,
     FindTopic,
     ListTopics,
+    ChangeSale,
+    FindSale,
+    ListSales,
 }
 
 /// Files of `lua/lib/`, joined.
@@ -89,6 +92,9 @@ files! {
     ChangeTopic: "topic" / "change_topic" [batch],
     FindTopic: "topic" / "find_topic" [batch],
     ListTopics: "topic" / "list_topics" [batch],
+    ChangeSale: "flash" / "change_sale" [batch],
+    FindSale: "flash" / "find_sale" [batch],
+    ListSales: "flash" / "list_sales" [batch],
 }
 
 impl ScriptName {

@@ -45,6 +45,31 @@ pub enum AlertEnd {
     Dropped,
 }
 
+/// What became of the request of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderEnd {
+    /// It was stored.
+    Taken,
+    /// An earlier request had stored it.
+    Again,
+    /// Too few units are left.
+    SoldOut,
+    /// The buyer has as much as one may have.
+    LimitReached,
+    /// The sale is not open.
+    NotOpen,
+    /// Too many orders are in work.
+    Crowded,
+    /// Anything else that is wrong with it.
+    Refused,
+    /// Redis did not do it.
+    Error,
+}
+
+/// What [`OrderEnd`] is called, in its order.
+const ORDER_ENDS: [&str; 8] =
+    ["taken", "again", "sold_out", "limit_reached", "not_open", "crowded", "refused", "error"];
+
 /// What [`AlertEnd`] is called, in its order.
 const ALERT_ENDS: [&str; 3] = ["sent", "failed", "dropped"];
 
@@ -63,6 +88,13 @@ pub struct Handles {
     branch_calls: Vec<Counter>,
     branch_call_seconds: Vec<Histogram>,
     alerts: Vec<Counter>,
+    flash_orders: Vec<Counter>,
+    /// Buyers that were told "sold out" from memory, without a call of Redis.
+    pub flash_turned_away: Counter,
+    /// Buckets that were looked at to know whether they are sold out.
+    pub flash_looks: Counter,
+    /// Draws of units for a bucket that ran dry, from the others.
+    pub flash_draws: Counter,
     /// Transactions that this node parked, since too many rounds in a row ended in an error.
     pub parked: Counter,
     /// Seconds from a transaction's due time to the start of work on it.
@@ -145,6 +177,12 @@ impl Metrics {
                 alerts: ALERT_ENDS
                     .map(|outcome| counter!("tandem_alerts_total", "outcome" => outcome))
                     .into(),
+                flash_orders: ORDER_ENDS
+                    .map(|end| counter!("tandem_flash_orders_total", "result" => end))
+                    .into(),
+                flash_turned_away: counter!("tandem_flash_turned_away_total"),
+                flash_looks: counter!("tandem_flash_looks_total"),
+                flash_draws: counter!("tandem_flash_draws_total"),
                 parked: counter!("tandem_transactions_parked_total"),
                 due_lag: histogram!("tandem_due_lag_seconds"),
                 in_work: gauge!("tandem_in_work"),
@@ -184,6 +222,11 @@ impl Metrics {
     /// An alert came to this end.
     pub fn alert(&self, end: AlertEnd) {
         count(&self.alerts, end as usize);
+    }
+
+    /// A request of an order came to this end.
+    pub fn flash_order(&self, end: OrderEnd) {
+        count(&self.flash_orders, end as usize);
     }
 
     /// The handles of one script.
@@ -259,6 +302,10 @@ fn describe() {
     h("tandem_branch_call_duration_seconds", "Branch calls, waiting for a connection included");
     c("tandem_transactions_parked_total", "Transactions parked after errors in a row");
     c("tandem_alerts_total", "Alerts to the web hook, by what became of them");
+    c("tandem_flash_orders_total", "Orders that were answered by a script, by result");
+    c("tandem_flash_turned_away_total", "Buyers told from memory that all is sold out");
+    c("tandem_flash_looks_total", "Buckets looked at to know whether they are sold out");
+    c("tandem_flash_draws_total", "Draws for a bucket that ran dry, from the others");
     h("tandem_due_lag_seconds", "From a transaction's due time to the start of work on it");
     g("tandem_in_work", "Transactions in work on this node");
     g("tandem_queue", "Requests that wait for a place in work");

@@ -11,6 +11,7 @@ mod branch;
 mod demo;
 mod differential;
 mod docker;
+mod flash;
 mod interop;
 mod local_redis;
 mod processes;

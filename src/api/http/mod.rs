@@ -28,7 +28,14 @@ use axum::{Router, extract::FromRef, http::Method};
 
 use self::{body::BodyLimit, routes::Routes};
 use crate::telemetry::metrics::Metrics;
-use crate::{api::ApiToken, branch::Caller, clock::Clock, service::Service, store::Store};
+use crate::{
+    api::ApiToken,
+    branch::Caller,
+    clock::Clock,
+    flash::Flash,
+    service::Service,
+    store::{Store, flash::FlashStore},
+};
 
 /// The settings of this API.
 #[derive(Clone, Debug)]
@@ -43,6 +50,7 @@ pub struct HttpSettings {
 /// What the handlers share.
 struct Parts<S, C, K> {
     service: Arc<Service<S, C, K>>,
+    flash: Arc<Flash<S, K>>,
     metrics: Arc<Metrics>,
     settings: HttpSettings,
 }
@@ -62,6 +70,10 @@ impl<S, C, K> Api<S, C, K> {
         &self.0.service
     }
 
+    fn flash(&self) -> &Arc<Flash<S, K>> {
+        &self.0.flash
+    }
+
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
@@ -77,8 +89,9 @@ impl<S, C, K> FromRef<Api<S, C, K>> for BodyLimit {
 ///
 /// A handler's future is dropped when its client goes away; what a request began is finished all
 /// the same (see `finish.rs`).
-pub fn router<S: Store, C: Caller, K: Clock>(
+pub fn router<S: Store + FlashStore, C: Caller, K: Clock>(
     service: Arc<Service<S, C, K>>,
+    flash: Arc<Flash<S, K>>,
     settings: HttpSettings,
     metrics: Arc<Metrics>,
 ) -> Router {
@@ -86,7 +99,7 @@ pub fn router<S: Store, C: Caller, K: Clock>(
     const POST: Option<Method> = Some(Method::POST);
     const DELETE: Option<Method> = Some(Method::DELETE);
     let token = settings.api_token.clone();
-    let api = Api(Arc::new(Parts { service, metrics: Arc::clone(&metrics), settings }));
+    let api = Api(Arc::new(Parts { service, flash, metrics: Arc::clone(&metrics), settings }));
 
     Routes::new(&metrics)
         .guarded_by(token)
@@ -110,6 +123,7 @@ pub fn router<S: Store, C: Caller, K: Clock>(
         .route(GET, "/api/dtmsvr/queryKV", handlers::query_kv::<S, C, K>)
         .route(GET, "/api/dtmsvr/scanKV", handlers::scan_kv::<S, C, K>)
         .route(POST, "/api/json-rpc", handlers::json_rpc::<S, C, K>)
+        .route(POST, "/api/flash/sales/{id}/orders", flash::order::<S, C, K>)
         .open(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
         .open(GET, "/healthz", handlers::healthz)

@@ -39,7 +39,8 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-fn with_type(status: StatusCode, text: Bytes) -> Response {
+/// A reply whose text is JSON already.
+pub(super) fn with_type(status: StatusCode, text: Bytes) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);

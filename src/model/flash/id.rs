@@ -35,22 +35,22 @@ pub enum IdError {
 
 /// Letters and digits of ASCII, `.`, `_` and `-`: such an id is itself in a URL, in a key and in
 /// what scripts pack.
-fn plain(text: &str, max: usize) -> Result<Arc<str>, IdError> {
+fn plain(text: &str, max: usize) -> Result<(), IdError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match text.len() {
         0 => Err(IdError::Empty),
         bytes if bytes > max => Err(IdError::TooLong { bytes, max }),
         _ if !text.bytes().all(is_plain) => Err(IdError::BadCharacter),
-        _ => Ok(text.into()),
+        _ => Ok(()),
     }
 }
 
-fn any(text: &str, max: usize) -> Result<Arc<str>, IdError> {
+fn any(text: &str, max: usize) -> Result<(), IdError> {
     match text.len() {
         0 => Err(IdError::Empty),
         bytes if bytes > max => Err(IdError::TooLong { bytes, max }),
         _ if text.chars().any(char::is_control) => Err(IdError::Control),
-        _ => Ok(text.into()),
+        _ => Ok(()),
     }
 }
 
@@ -66,7 +66,15 @@ macro_rules! ids {
             /// # Errors
             /// When it is no such id.
             pub fn new(text: &str) -> Result<Self, IdError> {
-                $check(text, $max).map(Self)
+                Self::check(text).map(|()| Self(text.into()))
+            }
+
+            /// As [`Self::new`], for whoever needs no id yet.
+            ///
+            /// # Errors
+            /// As there.
+            pub fn check(text: &str) -> Result<(), IdError> {
+                $check(text, $max)
             }
 
             /// The text.

@@ -142,6 +142,17 @@ impl RoundFacts {
         assert!(has_cause, "gives up without a cause");
     }
 
+    /// The run waits for answers: whatever is decided without them is decided, or will be in time.
+    pub(super) fn awaits(&self, run: &Run, now: Timestamp) {
+        let global = run.global();
+        let (spec, is_forward) = (&global.spec, global.state.status == Status::Submitted);
+        let timeout =
+            spec.options.timeout_to_fail.filter(|_| spec.mode == Mode::Saga && is_forward);
+        let times_out_at = timeout.map(|timeout| global.created_at.plus(timeout));
+        assert_eq!(run.decides_at(), times_out_at, "is woken at another time");
+        assert!(times_out_at.is_none_or(|at| now < at), "goes on past its timeout");
+    }
+
     /// The round is over, and the next is due at `due_at`.
     pub(super) fn rests(&self, due_at: Timestamp, run: &Run, now: Timestamp) {
         let global = run.global();

@@ -164,6 +164,7 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Abort
         | ScriptName::EndWorkflow
         | ScriptName::FindTopic
+        | ScriptName::FindSale
         | ScriptName::Record
         | ScriptName::Rest
         | ScriptName::Finish => true,
@@ -176,7 +177,9 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Take
         | ScriptName::Renew
         | ScriptName::ChangeTopic
-        | ScriptName::ListTopics => false,
+        | ScriptName::ListTopics
+        | ScriptName::ChangeSale
+        | ScriptName::ListSales => false,
     }
 }
 

@@ -7,6 +7,7 @@
 mod changes;
 mod claims;
 mod connect;
+mod flash;
 mod later;
 mod listing;
 mod reads;

@@ -79,6 +79,15 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.one(t.change_topic("r0", "", "[]"));
             (t.list_topics("-", 9), "topics")
         }
+        S::ChangeSale => (t.change_sale("r1", "", "{}"), "done"),
+        S::FindSale => {
+            rig.one(t.change_sale("r0", "", "{}"));
+            (t.find_sale(), "found")
+        }
+        S::ListSales => {
+            rig.one(t.change_sale("r0", "", "{}"));
+            (t.list_sales("-", 9), "sales")
+        }
         S::Finish => {
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
@@ -86,10 +95,13 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
     }
 }
 
-/// Whether it knows topics and no transactions.
+/// Whether it knows topics or sales, and no transactions.
 fn is_of_topics(script: ScriptName) -> bool {
     use ScriptName as S;
-    matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics)
+    matches!(
+        script,
+        S::ChangeTopic | S::FindTopic | S::ListTopics | S::ChangeSale | S::FindSale | S::ListSales
+    )
 }
 
 /// Calls `script` for three transactions, of which the second one is damaged by `damage`.
@@ -204,6 +216,8 @@ fn a_delivery_that_comes_twice_changes_nothing_more() {
             "refused"
         } else if script == S::ResetLater {
             "passed"
+        } else if script == S::ChangeSale {
+            "repeated"
         } else {
             word
         };

@@ -15,6 +15,7 @@ mod records;
 mod registered;
 mod resets;
 mod rig;
+mod sales;
 mod stops;
 mod submit;
 mod topics;

@@ -195,6 +195,24 @@ impl Transaction {
             .args([from, &limit.to_string()])
     }
 
+    /// Of the sale that is named as the transaction is; its digest is its definition.
+    pub(crate) fn change_sale(&self, request: &str, found: &str, definition: &str) -> Item {
+        let requests = self.key("requests");
+        Item::new(ScriptName::ChangeSale)
+            .keys([self.topics(), self.topic_names(), requests])
+            .args([&self.gid, found, request, definition, definition])
+    }
+
+    pub(crate) fn find_sale(&self) -> Item {
+        Item::new(ScriptName::FindSale).keys([self.topics()]).args([&self.gid])
+    }
+
+    pub(crate) fn list_sales(&self, from: &str, limit: usize) -> Item {
+        Item::new(ScriptName::ListSales)
+            .keys([self.topics(), self.topic_names()])
+            .args([from, &limit.to_string()])
+    }
+
     /// Records the state `status` with the number `n`.
     pub(crate) fn record<'a>(&'a self, token: &'a str, n: u64, status: &'a str) -> ByHolder<'a> {
         ByHolder {

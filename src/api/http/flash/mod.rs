@@ -1,5 +1,8 @@
 //! Flash sales over HTTP.
 
+mod order_request;
+mod orders;
 mod page;
+mod refusal;
 
-pub(super) use self::page::page;
+pub(super) use self::{orders::order, page::page};

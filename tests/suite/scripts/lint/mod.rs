@@ -31,7 +31,7 @@ const LIBRARIES: [&str; 10] = [
 ];
 
 /// Where the scripts are.
-const FOLDERS: [&str; 2] = ["transaction", "topic"];
+const FOLDERS: [&str; 3] = ["transaction", "topic", "flash"];
 
 /// The `.lua` files of a folder of `lua/`, by their names without the ending.
 fn files(folder: &str) -> BTreeMap<String, String> {

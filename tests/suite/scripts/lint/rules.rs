@@ -9,7 +9,7 @@ use super::{
 
 /// What a script says in its first line. A full Redis runs what is flagged `allow-oom`, so that work
 /// in hand can end, and refuses what stores new work.
-const FLAGS: [(&str, &str); 20] = [
+const FLAGS: [(&str, &str); 23] = [
     ("prepare", ""),
     ("submit", ""),
     ("promote", "allow-oom"),
@@ -30,6 +30,9 @@ const FLAGS: [(&str, &str); 20] = [
     ("change_topic", ""),
     ("find_topic", "no-writes"),
     ("list_topics", "no-writes"),
+    ("change_sale", ""),
+    ("find_sale", "no-writes"),
+    ("list_sales", "no-writes"),
 ];
 
 /// The commands that scripts may use, with how many keys each begins with: none takes longer the

@@ -1,0 +1,113 @@
+//! Why a request of a flash sale was not done: a word that a shop's program compares, and a message
+//! that people read.
+
+use std::time::Duration;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{api::http::reply, service::ServiceError};
+
+/// What stands between two tries, where a sale is crowded: orders in work come to an end meanwhile.
+const CROWDED_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A refusal as it is sent.
+#[derive(Debug, Serialize)]
+pub(super) struct Refusal {
+    #[serde(skip)]
+    status: StatusCode,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+    reason: &'static str,
+    message: String,
+    /// Which item it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<String>,
+    /// Which part of the request is wrong, as a path in its JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// The order that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gid: Option<String>,
+}
+
+impl Refusal {
+    /// One of this status, word and message.
+    pub(super) fn new(
+        status: StatusCode,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        let message = message.into();
+        Self { status, retry_after: None, reason, message, item: None, field: None, gid: None }
+    }
+
+    /// The request is wrong at `field`.
+    pub(super) fn bad(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let field = Some(field.into()).filter(|field| !field.is_empty());
+        Self { field, ..Self::new(StatusCode::BAD_REQUEST, "bad_request", message) }
+    }
+
+    /// It is against what the sale, or the order, is now.
+    pub(super) fn conflict(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, reason, message)
+    }
+
+    /// There is no sale of this name.
+    pub(super) fn unknown_sale(sale: &str) -> Self {
+        let told = format!("there is no sale {sale:?}: see GET /api/flash/sales");
+        Self::new(StatusCode::NOT_FOUND, "unknown_sale", told)
+    }
+
+    /// Too much is under way.
+    pub(super) fn crowded(message: impl Into<String>) -> Self {
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "crowded", message);
+        Self { retry_after: Some(CROWDED_RETRY_AFTER), ..refusal }
+    }
+
+    /// It is about this item.
+    pub(super) fn of_item(self, item: &str) -> Self {
+        Self { item: Some(item.to_owned()), ..self }
+    }
+
+    /// It is about this order.
+    pub(super) fn of_order(self, gid: &str) -> Self {
+        Self { gid: Some(gid.to_owned()), ..self }
+    }
+}
+
+impl From<ServiceError> for Refusal {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Failure(message) => Self::conflict("failed", message),
+            ServiceError::Ongoing(message) => Self::conflict("ongoing", message),
+            ServiceError::Invalid(message) => Self::bad("", message),
+            ServiceError::TooBusy { message, retry_after } => {
+                Self { retry_after: Some(retry_after), ..Self::crowded(message) }
+            }
+            ServiceError::Unavailable { message, retry_after } => {
+                let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+                Self { retry_after: Some(retry_after), ..refusal }
+            }
+            ServiceError::Internal(message) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = reply::json(self.status, &self);
+        if let Some(span) = self.retry_after {
+            // Rounded up, and at least 1: 0 would be an invitation to a busy loop.
+            let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+            let seconds = HeaderValue::from(seconds.max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

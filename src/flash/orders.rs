@@ -1,0 +1,267 @@
+//! An order as the saga that it is: its stock is taken by the script that stores it, and its sale's
+//! steps are called for it.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    clock::Clock,
+    model::{
+        Gid, Mode, Options, Orders, Progress, Protocol, Resume, Spec, State, Status, StepUrls,
+        Timestamp,
+        flash::{Buyer, Cart, Line, OrderId, Sale, order_gid},
+    },
+    store::{
+        Store, StoreError,
+        flash::{FlashStore, Order, Ordered, Refusal},
+    },
+};
+
+use super::Flash;
+
+/// What a client orders.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// In which sale.
+    pub sale: Arc<Sale>,
+    /// The client's id of the order.
+    pub order: OrderId,
+    /// Whose it is.
+    pub buyer: Buyer,
+    /// What it takes.
+    pub cart: Cart,
+    /// Handed to the steps as it came.
+    pub data: Option<Box<RawValue>>,
+}
+
+/// An order as a saga.
+#[derive(Clone, Debug)]
+pub struct OrderSaga {
+    /// What the stored body says.
+    pub spec: Arc<Spec>,
+    /// The request that is stored, as a client would have submitted it.
+    pub body: Bytes,
+    /// Its state if nobody starts on it at once.
+    pub state: State,
+}
+
+impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
+    /// The saga of an order that is stored now.
+    pub fn saga(&self, wanted: &Wanted) -> OrderSaga {
+        saga(wanted, order_gid(&self.bucket_of(wanted), &wanted.order), self.clock.redis_now())
+    }
+
+    /// Takes the units of an order and stores it, or does neither; a bucket with too few units
+    /// draws from the others.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn order(&self, sale: &Arc<Sale>, order: Order) -> Result<Ordered, StoreError> {
+        let mut draws_left = self.draws_of(sale, order.cart.lines().len());
+        loop {
+            let tried_at = self.clock.monotonic();
+            let ordered = self.store.order(order.clone()).await?;
+            let Ordered::Refused(Refusal::SoldOut(item)) = &ordered else { return Ok(ordered) };
+            let line = order.cart.lines().iter().find(|line| line.item == *item);
+            let Some(line) = line else { return Ok(ordered) };
+            let again = self.after_sold_out(sale, &order.buyer, line, tried_at, &mut draws_left);
+            if !again.await? {
+                return Ok(ordered);
+            }
+        }
+    }
+}
+
+/// What the steps of an order are sent.
+#[derive(Serialize)]
+struct Payload<'a> {
+    sale: &'a str,
+    order_id: &'a str,
+    gid: &'a str,
+    buyer: &'a str,
+    items: Vec<PayloadLine<'a>>,
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct PayloadLine<'a> {
+    id: &'a str,
+    take: u64,
+}
+
+fn saga(wanted: &Wanted, gid: Gid, now: Timestamp) -> OrderSaga {
+    let Wanted { sale, buyer, cart, .. } = wanted;
+    let lines = cart.lines();
+    let payload = if sale.steps.is_empty() { String::new() } else { payload(wanted, &gid) };
+    let mut steps = Vec::with_capacity(lines.len() + sale.steps.len());
+    steps.extend(lines.iter().map(|line| StepUrls {
+        action: stock_url(sale, line, buyer),
+        // What the line took is given back by the script that stores the decision.
+        compensate: String::new(),
+    }));
+    steps.extend(sale.steps.iter().cloned());
+    let body = body(&gid, &steps, lines.len(), &payload, sale);
+    let sent = Bytes::from(payload);
+    let payloads = (0..steps.len())
+        .map(|step| if step < lines.len() { Bytes::new() } else { sent.clone() })
+        .collect();
+    let spec = Spec {
+        gid,
+        mode: Mode::Saga,
+        protocol: Protocol::Http,
+        steps,
+        branch_ids: Vec::new(),
+        payloads,
+        query_prepared: String::new(),
+        options: Options { timeout_to_fail: Some(sale.hold), ..Options::default() },
+        custom_data: String::new(),
+        concurrent: false,
+        orders: Orders::default(),
+        delay: std::time::Duration::ZERO,
+        resume: Resume::default(),
+        registered: Vec::new(),
+    };
+    let status = if sale.steps.is_empty() { Status::Succeed } else { Status::Submitted };
+    let mut state = State::new(status, spec.row_count());
+    for step in 0..lines.len() {
+        if let Some(row) = state.rows.get_mut(spec.action_row(step)) {
+            row.progress = Progress::Succeeded;
+            row.finished_at = Some(now);
+        }
+    }
+    OrderSaga { spec: Arc::new(spec), body: body.into(), state }
+}
+
+/// The request that a client would submit for it, so that it is read again like any other.
+fn body(gid: &Gid, steps: &[StepUrls], n_lines: usize, payload: &str, sale: &Sale) -> Vec<u8> {
+    let sent = text(payload);
+    let mut body = String::with_capacity(96 + steps.len() * (96 + sent.len()));
+    body.push_str(r#"{"gid":"#);
+    body.push_str(&text(gid.as_str()));
+    body.push_str(r#","trans_type":"saga","steps":["#);
+    for (number, StepUrls { action, compensate }) in steps.iter().enumerate() {
+        body.push_str(if number == 0 { r#"{"action":"# } else { r#",{"action":"# });
+        body.push_str(&text(action));
+        body.push_str(r#","compensate":"#);
+        body.push_str(&text(compensate));
+        body.push('}');
+    }
+    body.push_str(r#"],"payloads":["#);
+    for number in 0..steps.len() {
+        if number > 0 {
+            body.push(',');
+        }
+        body.push_str(if number < n_lines { r#""""# } else { &sent });
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(body, r#"],"timeout_to_fail":{}}}"#, sale.hold.as_secs());
+    body.into_bytes()
+}
+
+fn payload(wanted: &Wanted, gid: &Gid) -> String {
+    let lines = wanted.cart.lines().iter();
+    let payload = Payload {
+        sale: wanted.sale.id.as_str(),
+        order_id: wanted.order.as_str(),
+        gid: gid.as_str(),
+        buyer: wanted.buyer.as_str(),
+        items: lines.map(|line| PayloadLine { id: line.item.as_str(), take: line.take }).collect(),
+        data: wanted.data.as_deref(),
+    };
+    serde_json::to_string(&payload).unwrap_or_default()
+}
+
+/// `text` as JSON has it.
+fn text(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// `stock://<sale>/<item>?take=n&buyer=b`: ids need no escaping, a buyer does.
+fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {
+    let mut url = String::with_capacity(96);
+    // Writing to a string cannot fail.
+    let _ = write!(url, "stock://{}/{}?take={}&buyer=", sale.id, line.item, line.take);
+    for byte in buyer.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::flash::{ItemId, SaleId, SaleItem},
+        wire::read_stored,
+    };
+
+    fn wanted(n_steps: usize, data: Option<&str>) -> Wanted {
+        let step = |number: usize| StepUrls {
+            action: format!("http://shop/{number}?a=\"b\""),
+            compensate: format!("http://shop/undo{number}"),
+        };
+        let item = |id: &str| ItemId::new(id).unwrap();
+        let sale = Sale {
+            id: SaleId::new("spring").unwrap(),
+            version: 1,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            is_closed: false,
+            opens_at: None,
+            closes_at: None,
+            hold: std::time::Duration::from_mins(15),
+            limit: None,
+            items: vec![SaleItem { id: item("shoe"), supply: 9, limit: None }],
+            steps: (0..n_steps).map(step).collect(),
+            buckets: 1,
+            orders_in_work_max: 100_000,
+        };
+        let line = |id: &str, take| Line { item: item(id), take };
+        Wanted {
+            sale: Arc::new(sale),
+            order: OrderId::new("o-1").unwrap(),
+            buyer: Buyer::new("jane & \"joe\"/ü").unwrap(),
+            cart: Cart::new(vec![line("shoe", 2), line("hat", 1)]).unwrap(),
+            data: data.map(|data| RawValue::from_string(data.to_owned()).unwrap()),
+        }
+    }
+
+    #[test]
+    fn what_is_stored_reads_as_the_saga_that_it_was() {
+        for n_steps in 0..3 {
+            for data in [None, Some("{\"note\": \"\\\"quoted\\\"\\n\"}")] {
+                let wanted = wanted(n_steps, data);
+                let gid = Gid::new("flash:spring:o-1~07").unwrap();
+                let now = Timestamp::from_us(7_000_000);
+                let saga = saga(&wanted, gid.clone(), now);
+                let read = read_stored(&saga.body, None, &gid).unwrap();
+                assert_eq!(*saga.spec, read, "{}", String::from_utf8_lossy(&saga.body));
+                assert_eq!(saga.state.status.is_final(), n_steps == 0);
+                assert_eq!(saga.state.rows.len(), read.row_count());
+                let n_done = saga.state.rows.iter().filter(|row| row.finished_at == Some(now));
+                assert_eq!(n_done.count(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_are_told_of_the_order_and_a_buyer_is_escaped_in_a_url() {
+        let wanted = wanted(1, Some("[1]"));
+        let saga = saga(&wanted, Gid::new("flash:spring:o-1~07").unwrap(), Timestamp::default());
+        assert_eq!(
+            saga.spec.steps[0].action,
+            "stock://spring/shoe?take=2&buyer=jane%20%26%20%22joe%22%2F%C3%BC"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&saga.spec.payloads[2]),
+            r#"{"sale":"spring","order_id":"o-1","gid":"flash:spring:o-1~07","buyer":"jane & \"joe\"/ü","items":[{"id":"shoe","take":2},{"id":"hat","take":1}],"data":[1]}"#
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! The definitions of sales, from a memory that is never older than a second.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+
+use super::upkeep::Rounds;
+use crate::{
+    clock::Clock,
+    model::flash::{Sale, SaleId},
+    store::{Store, StoreError, flash::FlashStore},
+};
+
+/// A definition is read anew after this span, so that a change is seen everywhere within it.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The most ids that are remembered, whether there is such a sale or not.
+const KNOWN_MAX: usize = 1_024;
+
+/// The sales of one store, with what this node remembers of them.
+pub struct Sales<S, K> {
+    pub(super) store: Arc<S>,
+    pub(super) clock: Arc<K>,
+    known: RwLock<HashMap<SaleId, Arc<Known>>>,
+    /// One change at a time in this node: only other nodes can get in between.
+    pub(super) changes: Semaphore,
+    /// Pages of the list, and recounts, that may be under way.
+    pub(super) pages: Semaphore,
+    pub(super) rounds: Mutex<Rounds>,
+}
+
+/// What is remembered of one id.
+#[derive(Debug, Default)]
+struct Known {
+    memory: RwLock<Memory>,
+    /// Whoever has it asks the store; the others wait for the answer.
+    turn: tokio::sync::Mutex<()>,
+    /// When a request last asked for it: ms by the monotonic clock.
+    asked_at_ms: AtomicU64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    /// What the store answered last.
+    sale: Option<Arc<Sale>>,
+    /// When it was asked that, by the monotonic clock; `None` before the first answer.
+    sent_at: Option<Duration>,
+    /// How often the store was asked.
+    tries: u64,
+    /// Why it did not answer the last time.
+    fault: Option<StoreError>,
+}
+
+impl Known {
+    fn memory(&self) -> Memory {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The sale, if it was read within [`FRESH`] of `now`.
+    fn fresh(&self, now: Duration) -> Option<Option<Arc<Sale>>> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let sent_at = memory.sent_at?;
+        (now.saturating_sub(sent_at) < FRESH).then(|| memory.sale.clone())
+    }
+
+    /// Takes what the store answered to a question sent at `sent_at`, unless a later one was
+    /// answered before.
+    fn put(&self, sent_at: Duration, answer: Result<Option<Arc<Sale>>, StoreError>) {
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.tries += 1;
+        match answer {
+            Ok(sale) => {
+                memory.fault = None;
+                let version = |sale: &Option<Arc<Sale>>| sale.as_ref().map(|it| it.version);
+                let is_older = version(&sale) < version(&memory.sale);
+                if memory.sent_at.is_none_or(|before| before <= sent_at) && !is_older {
+                    memory.sale = sale;
+                    memory.sent_at = Some(sent_at);
+                }
+            }
+            Err(error) => memory.fault = Some(error),
+        }
+    }
+}
+
+impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
+    /// The sales of `store`.
+    pub fn new(store: Arc<S>, clock: Arc<K>) -> Self {
+        Self {
+            store,
+            clock,
+            known: RwLock::default(),
+            changes: Semaphore::new(1),
+            pages: Semaphore::new(1),
+            rounds: Mutex::default(),
+        }
+    }
+
+    /// The sale of this id, as it was at most a second ago. However many ask, the store is asked
+    /// once.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn find(&self, id: &SaleId) -> Result<Option<Arc<Sale>>, StoreError> {
+        let now = self.clock.monotonic();
+        let known = self.known_of(id, now);
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        known.asked_at_ms.store(now_ms, Ordering::Relaxed);
+        match known.fresh(now) {
+            Some(sale) => Ok(sale),
+            None => self.load(id, &known).await,
+        }
+    }
+
+    /// The sale as it is now.
+    pub(super) async fn read(&self, id: &SaleId) -> Result<Option<Arc<Sale>>, StoreError> {
+        let sent_at = self.clock.monotonic();
+        let sale = self.store.sale(id).await?.map(Arc::new);
+        if sale.is_some() {
+            self.known_of(id, sent_at).put(sent_at, Ok(sale.clone()));
+        }
+        Ok(sale)
+    }
+
+    /// The sales that requests asked for within `span` until now, as they were at most a second ago.
+    pub(super) async fn asked_within(&self, span: Duration) -> Vec<Arc<Sale>> {
+        let now = self.clock.monotonic();
+        let since_ms = u64::try_from(now.saturating_sub(span).as_millis()).unwrap_or(0);
+        let known: Vec<_> = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let lately =
+                known.iter().filter(|(_, it)| it.asked_at_ms.load(Ordering::Relaxed) >= since_ms);
+            lately.map(|(id, it)| (id.clone(), Arc::clone(it))).collect()
+        };
+        let mut sales = Vec::new();
+        for (id, known) in known {
+            let sale = match known.fresh(now) {
+                Some(sale) => sale,
+                // It is said where it matters: to whoever asks for it.
+                None => self.load(&id, &known).await.unwrap_or_default(),
+            };
+            sales.extend(sale);
+        }
+        sales
+    }
+
+    /// Asks the store, or waits for the answer that another one asked for.
+    async fn load(&self, id: &SaleId, known: &Known) -> Result<Option<Arc<Sale>>, StoreError> {
+        let tries = known.memory().tries;
+        let _turn = known.turn.lock().await;
+        let now = self.clock.monotonic();
+        if let Some(sale) = known.fresh(now) {
+            return Ok(sale);
+        }
+        let memory = known.memory();
+        // Whoever waited for a try that failed does not begin one of its own behind all others.
+        if let Some(fault) = memory.fault.filter(|_| memory.tries > tries) {
+            return Err(fault);
+        }
+        let answer = self.store.sale(id).await.map(|sale| sale.map(Arc::new));
+        known.put(now, answer.clone());
+        answer
+    }
+
+    fn known_of(&self, id: &SaleId, now: Duration) -> Arc<Known> {
+        if let Some(found) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(id) {
+            return Arc::clone(found);
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, it| matches!(it.fresh(now), Some(Some(_))));
+        }
+        if known.len() >= KNOWN_MAX {
+            return Arc::default();
+        }
+        Arc::clone(known.entry(id.clone()).or_default())
+    }
+}
