@@ -8,7 +8,7 @@
 //! - [`api`]: bytes in, bytes out; parses, checks and words the replies
 //! - [`wire`]: the protocol's JSON: reads requests tolerantly
 //! - [`service`]: the use cases that every API calls
-//! - [`flash`]: flash sales: definitions, books, orders, stock, what is sold out
+//! - [`flash`]: flash sales: definitions and books, orders, what is known to be sold out
 //! - [`pattern`]: pure decisions: what to do next, and what an answer means
 //! - [`worker`]: claims due transactions and drives each to its next rest
 //! - [`branch`]: calls the participants and reads their answers

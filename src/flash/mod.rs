@@ -1,8 +1,7 @@
-//! Flash sales: orders and holds of stock, each decided by one script, and what a node knows of a
-//! sale without asking.
+//! Flash sales: what shops say of them; orders and holds of stock, each decided by one script; what a
+//! node knows of a sale without asking; and whether the books are right.
 //!
-//! - `sales`: the definition of a sale, from a short memory; `changing` writes it
-//! - `draft`: what a request says of a sale, and what is wrong with it
+//! - `sales`: the definitions, from a cache; `changing` writes them, `draft` says what is wrong with one
 //! - `status`: a sale with its books; `upkeep`: what a node that died left half done
 //! - `orders`: an order as the saga that it is
 //! - `branches`: the holds of `stock://` branches

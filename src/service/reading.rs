@@ -7,7 +7,7 @@ use super::{Service, ServiceError, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, GidError, Spec, clip},
+    model::{Gid, GidError, Protocol, Spec, clip},
     store::Store,
     wire::{BadRequest, Request, read_request},
 };
@@ -83,6 +83,14 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let spec = request.into_spec(gid, &self.settings.limits)?;
         self.check_spec(&spec)?;
         Ok(spec)
+    }
+
+    /// Whether a step of a flash sale may call `url`, by the same rules as a saga's.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the client.
+    pub fn check_url(&self, url: &str) -> Result<(), String> {
+        self.caller.check_url(url, Protocol::Http)
     }
 
     /// Checks each URL and header of `spec`, and what is sent to the URLs.
