@@ -10,6 +10,13 @@ local expires_at = integer(expires_ms)
 -- expiry starts with its first one: so it lives this much longer than the transactions.
 local LIST_MARGIN_MS = 180000
 
+-- Adds gids of what ends to the list, whose first one says how long it lives.
+local function list_ended(ended, gids)
+  if call('RPUSH', ended, unpack(gids)) == #gids then
+    call('PEXPIREAT', ended, integer(expires_ms + LIST_MARGIN_MS))
+  end
+end
+
 -- The only writes of an end that can fail, by a key of another type; so they come before all the
 -- others, and the list is looked at before the due entry goes. The fault leaves all as it was.
 local function leave_due(due, ended, gid)

@@ -16,6 +16,11 @@ use std::{
 pub struct Token(Arc<str>);
 
 impl Token {
+    /// The token whose text was stored: what another process began, this one may bring to its end.
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The text that is stored in Redis.
     pub fn as_str(&self) -> &str {
         &self.0

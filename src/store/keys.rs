@@ -161,6 +161,31 @@ impl Shard {
     pub(super) fn ended<'a>(&'a self, minute: &'a str) -> Key<'a> {
         [&self.start, "fin:", minute]
     }
+
+    /// The books of a sale's bucket: a hash.
+    pub(super) fn books<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
+        [&self.start, "f:", sale.as_str()]
+    }
+
+    /// What the buyers of a bucket hold or bought: a hash.
+    pub(super) fn buyers<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
+        [&self.start, "fb:", sale.as_str()]
+    }
+
+    /// The reservations of a bucket: a hash.
+    pub(super) fn reservations<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
+        [&self.start, "fr:", sale.as_str()]
+    }
+
+    /// What a bucket gave to others that did not acknowledge it yet: a hash.
+    pub(super) fn transfers<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
+        [&self.start, "ft:", sale.as_str()]
+    }
+
+    /// Says for a while that a transfer was acknowledged: a string.
+    pub(super) fn transferred<'a>(&'a self, transfer: &'a Token) -> Key<'a> {
+        [&self.start, "fd:", transfer.as_str()]
+    }
 }
 
 /// The minute that `at` lies in, as a list's key has it.

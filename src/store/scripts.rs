@@ -31,6 +31,16 @@ pub enum ScriptName {
     ChangeSale,
     FindSale,
     ListSales,
+    Define,
+    Order,
+    Hold,
+    Settle,
+    Turn,
+    StopOrder,
+    Look,
+    Give,
+    Receive,
+    Acknowledge,
 }
 
 /// Files of `lua/lib/`, joined.
@@ -95,6 +105,16 @@ files! {
     ChangeSale: "flash" / "change_sale" [batch],
     FindSale: "flash" / "find_sale" [batch],
     ListSales: "flash" / "list_sales" [batch],
+    Define: "flash" / "define" [batch books],
+    Order: "flash" / "order" [batch state body due ending books stock taking],
+    Hold: "flash" / "hold" [batch books stock taking],
+    Settle: "flash" / "settle" [batch books stock settling],
+    Turn: "flash" / "turn" [batch state registered whole due ending record books stock settling],
+    StopOrder: "flash" / "stop_order" [batch state ending stopping books stock settling],
+    Look: "flash" / "look" [batch books],
+    Give: "flash" / "give" [batch books],
+    Receive: "flash" / "receive" [batch books],
+    Acknowledge: "flash" / "acknowledge" [batch books],
 }
 
 impl ScriptName {

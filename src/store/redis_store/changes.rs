@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Clock,
-    model::{Gid, Mode, State, Status, Timestamp, Token},
+    model::{Gid, Mode, State, Status, Timestamp, Token, flash},
 };
 
 use super::{
@@ -20,11 +20,13 @@ use super::{
         reply::Reply,
         scripts::ScriptName,
     },
-    RedisStore, reads,
+    RedisStore,
+    flash::orders,
+    reads,
 };
 
 /// The reason of what was stopped by force and had none.
-const FORCE_STOP_REASON: &str = "stopped by forceStop";
+pub(super) const FORCE_STOP_REASON: &str = "stopped by forceStop";
 
 pub(super) async fn prepare(store: &RedisStore, item: Prepare) -> Result<Prepared, StoreError> {
     let spec = &item.spec;
@@ -211,6 +213,9 @@ pub(super) async fn force_stop(
     gid: &Gid,
     token: &Token,
 ) -> Result<Changed, StoreError> {
+    if let Some((sale, order)) = flash::order_of(gid) {
+        return orders::stop(store, gid, token, &sale, &order).await;
+    }
     let mut call = end(store, gid, token, FORCE_STOP_REASON.len());
     call.arg(FORCE_STOP_REASON);
     let reply = store.call(ScriptName::ForceStop, call, store.deadline()).await?;
@@ -238,20 +243,20 @@ pub(super) fn changed(mut reply: Reply) -> Result<Changed, StoreError> {
     }
 }
 
-const fn is_large(body: &[u8]) -> bool {
+pub(super) const fn is_large(body: &[u8]) -> bool {
     body.len() > INLINE_BYTES_MAX
 }
 
 /// A request that may carry a large body.
-struct Request<'a> {
-    shard: &'a Shard,
-    token: &'a Token,
-    body: &'a [u8],
+pub(super) struct Request<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) token: &'a Token,
+    pub(super) body: &'a [u8],
 }
 
 impl Request<'_> {
     /// Calls `script`. A large body is staged before, and once more if it expired meanwhile.
-    async fn call(
+    pub(super) async fn call(
         &self,
         store: &RedisStore,
         script: ScriptName,

@@ -12,7 +12,9 @@ use super::{
         Claimed, ClaimedDue, Record, Recorded, StoreError, TakeReply, codec::pack_rest, item::Item,
         keys::minute, reply::Reply, scripts::ScriptName,
     },
-    RedisStore, reads,
+    RedisStore,
+    flash::orders::Turned,
+    reads,
 };
 
 /// The most that one claim puts off: the script passes them on as so many arguments of one command,
@@ -90,6 +92,9 @@ pub(super) async fn renew(
 }
 
 pub(super) async fn record(store: &RedisStore, record: &Record) -> Result<Recorded, StoreError> {
+    if let Some(turned) = Turned::of(record) {
+        return turned.call(store, None).await;
+    }
     let shard = store.keys.of(&record.gid);
     let mut call = Item::with_room_for(0);
     call.key(shard.transaction(&record.gid));
@@ -104,6 +109,9 @@ pub(super) async fn rest(
     record: &Record,
     due_at: Timestamp,
 ) -> Result<Recorded, StoreError> {
+    if let Some(turned) = Turned::of(record) {
+        return turned.call(store, Some(due_at)).await;
+    }
     let shard = store.keys.of(&record.gid);
     let mut call = Item::with_room_for(0);
     call.key(shard.transaction(&record.gid)).key(shard.due());
@@ -115,6 +123,9 @@ pub(super) async fn rest(
 }
 
 pub(super) async fn finish(store: &RedisStore, record: &Record) -> Result<Recorded, StoreError> {
+    if let Some(turned) = Turned::of(record) {
+        return turned.call(store, None).await;
+    }
     let deadline = store.deadline();
     let call = finish_item(store, record, false);
     let mut reply = store.call(ScriptName::Finish, call, deadline).await?;
@@ -142,7 +153,7 @@ fn finish_item(store: &RedisStore, record: &Record, with_body: bool) -> Item {
 }
 
 /// The arguments that a holder's writes begin with.
-fn record_arguments(call: &mut Item, record: &Record) {
+pub(super) fn record_arguments(call: &mut Item, record: &Record) {
     let (token, n, state) = (&record.token, record.n, &record.state);
     call.shown(format_args!("{token};{};", n.saturating_sub(1)))
         .shown(format_args!("{token};{n};"))
@@ -156,7 +167,7 @@ fn record_arguments(call: &mut Item, record: &Record) {
     };
 }
 
-async fn recorded(
+pub(super) async fn recorded(
     store: &RedisStore,
     record: &Record,
     reply: Reply,

@@ -167,7 +167,15 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::FindSale
         | ScriptName::Record
         | ScriptName::Rest
-        | ScriptName::Finish => true,
+        | ScriptName::Finish
+        | ScriptName::Order
+        | ScriptName::Hold
+        | ScriptName::Settle
+        | ScriptName::Turn
+        | ScriptName::Look
+        | ScriptName::Give
+        | ScriptName::Receive
+        | ScriptName::Acknowledge => true,
         ScriptName::ForceStop
         | ScriptName::Reset
         | ScriptName::ResetLater
@@ -179,7 +187,9 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::ChangeTopic
         | ScriptName::ListTopics
         | ScriptName::ChangeSale
-        | ScriptName::ListSales => false,
+        | ScriptName::ListSales
+        | ScriptName::Define
+        | ScriptName::StopOrder => false,
     }
 }
 
@@ -192,6 +202,9 @@ const fn has_retention(script: ScriptName) -> bool {
             | ScriptName::EndWorkflow
             | ScriptName::ForceStop
             | ScriptName::Finish
+            | ScriptName::Order
+            | ScriptName::Turn
+            | ScriptName::StopOrder
     )
 }
 

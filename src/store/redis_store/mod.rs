@@ -2,7 +2,8 @@
 //!
 //! Every call becomes one item of its script, gathered with what others ask of the same script at
 //! that moment. What changes the status is in [`changes`], what a holder does in [`claims`], what
-//! is read of a stored transaction in [`reads`], what pages through all of them in [`listing`].
+//! is read of a stored transaction in [`reads`], what pages through all of them in [`listing`], what
+//! flash sales need in [`flash`].
 
 mod changes;
 mod claims;

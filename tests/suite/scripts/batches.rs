@@ -4,6 +4,7 @@ use tandem::store::scripts::ScriptName;
 
 use super::{
     calls::{Item, Submit},
+    flash,
     rig::Rig,
     transaction::Transaction,
 };
@@ -92,16 +93,27 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
         }
+        S::Define
+        | S::Order
+        | S::Hold
+        | S::Settle
+        | S::Turn
+        | S::StopOrder
+        | S::Look
+        | S::Give
+        | S::Receive
+        | S::Acknowledge => flash::scene(rig, script, t),
     }
 }
 
-/// Whether it knows topics or sales, and no transactions.
-fn is_of_topics(script: ScriptName) -> bool {
+/// Whether it knows no transactions, but topics, or sales or their buckets.
+fn is_of_others(script: ScriptName) -> bool {
     use ScriptName as S;
-    matches!(
-        script,
-        S::ChangeTopic | S::FindTopic | S::ListTopics | S::ChangeSale | S::FindSale | S::ListSales
-    )
+    let is_of_topics = matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics);
+    let is_of_bucket = matches!(script, S::Define | S::Hold | S::Settle | S::Look);
+    let is_of_sales = matches!(script, S::ChangeSale | S::FindSale | S::ListSales);
+    let is_of_transfer = matches!(script, S::Give | S::Receive | S::Acknowledge);
+    is_of_topics || is_of_sales || is_of_bucket || is_of_transfer
 }
 
 /// Calls `script` for three transactions, of which the second one is damaged by `damage`.
@@ -157,8 +169,9 @@ fn make_a_string(rig: &mut Rig, key: &str) {
 fn a_state_that_cannot_be_read_harms_no_other() {
     use ScriptName as S;
     for script in S::ALL {
-        // They look at no state, or leave it to the node.
-        if matches!(script, S::ClaimDue | S::ListLater | S::Query) || is_of_topics(script) {
+        // They look at no state, or leave it to the node. A new order's row would be there.
+        let looks_at_none = matches!(script, S::ClaimDue | S::ListLater | S::Query | S::Order);
+        if looks_at_none || is_of_others(script) {
             continue;
         }
         check_damage(script, "packed state", |rig, t| {
@@ -171,7 +184,7 @@ fn a_state_that_cannot_be_read_harms_no_other() {
 fn a_transaction_of_another_type_harms_no_other() {
     for script in ScriptName::ALL {
         let is_of_shard = matches!(script, ScriptName::ClaimDue | ScriptName::ListLater);
-        if !is_of_shard && !is_of_topics(script) {
+        if !is_of_shard && !is_of_others(script) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.hash()));
         }
     }
@@ -181,7 +194,7 @@ fn a_transaction_of_another_type_harms_no_other() {
 fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
     for script in ScriptName::ALL {
         let is_of_hash = matches!(script, ScriptName::Record | ScriptName::Register);
-        if !is_of_hash && !is_of_topics(script) {
+        if !is_of_hash && !is_of_others(script) {
             check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.due_set()));
         }
     }
@@ -190,7 +203,7 @@ fn a_due_set_of_another_type_harms_no_other_and_leaves_no_half() {
 #[test]
 fn a_list_of_another_type_harms_no_other_and_leaves_no_half() {
     use ScriptName as S;
-    for script in [S::Abort, S::EndWorkflow, S::ForceStop, S::Finish] {
+    for script in [S::Abort, S::EndWorkflow, S::ForceStop, S::Finish, S::Turn, S::StopOrder] {
         check_damage(script, "WRONGTYPE", |rig, t| make_a_string(rig, &t.ended_list()));
     }
     let (mut rig, t) = (Rig::new(), Transaction::new());

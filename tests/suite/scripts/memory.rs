@@ -22,7 +22,9 @@ fn new_work_is_refused_and_work_in_hand_goes_on() {
         let called = rig.try_all(&[item]);
         limit(&mut rig, "0");
         use ScriptName as S;
-        if matches!(script, S::Prepare | S::Submit | S::Register | S::ChangeTopic | S::ChangeSale) {
+        let is_new_work = matches!(script, S::Prepare | S::Submit | S::Register | S::ChangeTopic)
+            || matches!(script, S::ChangeSale | S::Define | S::Order | S::Hold | S::Give);
+        if is_new_work {
             let error = called.unwrap_err();
             assert_eq!(error.code(), Some("OOM"), "{script:?}: {error}");
             assert_eq!(rig.snapshot(&t), stored, "{script:?}");

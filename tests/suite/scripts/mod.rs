@@ -6,6 +6,7 @@ mod calls;
 mod claims;
 mod end_workflow;
 mod endings;
+mod flash;
 mod lint;
 mod memory;
 mod prepare;

@@ -198,7 +198,9 @@ impl Rig {
 /// Whether the script's first argument is the retention.
 fn ends_something(script: ScriptName) -> bool {
     use ScriptName as S;
-    matches!(script, S::Submit | S::Abort | S::EndWorkflow | S::ForceStop | S::Finish)
+    let is_of_flash = matches!(script, S::Order | S::Turn | S::StopOrder);
+    is_of_flash
+        || matches!(script, S::Submit | S::Abort | S::EndWorkflow | S::ForceStop | S::Finish)
 }
 
 impl Replies {

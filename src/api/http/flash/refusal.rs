@@ -19,7 +19,7 @@ const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A refusal as it is sent.
 #[derive(Debug, Serialize)]
-pub(super) struct Refusal {
+pub(in crate::api::http) struct Refusal {
     #[serde(skip)]
     status: StatusCode,
     #[serde(skip)]

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use axum::{
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use super::{
@@ -32,7 +32,7 @@ use crate::{
 const PAGE_MAX: usize = 100;
 
 /// A sale's id as it stands in the path.
-pub(super) type SalePath = Result<Path<String>, PathRejection>;
+pub(in crate::api::http) type SalePath = Result<Path<String>, PathRejection>;
 
 /// Makes a sale.
 pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Clock>(

@@ -1,5 +1,5 @@
-//! Plain commands of the listing: it only reads, and each of its commands stands for itself, so that
-//! none of them needs a script.
+//! Plain commands of the listing, and of pages of a sale's buckets: they only read, and each
+//! command stands for itself, so that none of them needs a script.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ const NAME: &str = "list";
 const PIECE: usize = 64;
 
 /// The command `name` for `key`; arguments are added behind it.
-pub(super) fn command(name: &str, key: Key<'_>) -> Cmd {
+pub(in super::super) fn command(name: &str, key: Key<'_>) -> Cmd {
     let mut command = redis::cmd(name);
     command.arg(key.concat());
     command
 }
 
 /// What Redis answers to each of `commands`, in their order.
-pub(super) async fn ask_all<T: FromRedisValue>(
+pub(in super::super) async fn ask_all<T: FromRedisValue>(
     store: &RedisStore,
     commands: Vec<Cmd>,
 ) -> Result<Vec<T>, StoreError> {
@@ -70,7 +70,7 @@ fn misread(message: String) -> StoreError {
 }
 
 /// The Redis process that answers at this moment: a number of its own, new at each start.
-pub(super) async fn run(store: &RedisStore) -> Result<u64, StoreError> {
+pub(in super::super) async fn run(store: &RedisStore) -> Result<u64, StoreError> {
     let mut info = redis::cmd("INFO");
     info.arg("server");
     let answers: Vec<String> = ask_all(store, vec![info]).await?;

@@ -19,6 +19,7 @@ mod spot;
 
 use crate::model::{Gid, Status};
 
+pub(super) use self::asking::{ask_all, command, run};
 use self::spot::{DueSpot, Spot};
 use super::{
     super::{Filter, Listed, Page, StoreError},

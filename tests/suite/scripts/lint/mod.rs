@@ -17,7 +17,7 @@ use syntax::functions;
 use tandem::store::scripts::ScriptName;
 
 /// The order in which the libraries are put together: each uses those before it.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 14] = [
     "batch",
     "state",
     "registered",
@@ -28,6 +28,10 @@ const LIBRARIES: [&str; 10] = [
     "promotion",
     "record",
     "stopping",
+    "books",
+    "stock",
+    "taking",
+    "settling",
 ];
 
 /// Where the scripts are.

@@ -9,7 +9,7 @@ use super::{
 
 /// What a script says in its first line. A full Redis runs what is flagged `allow-oom`, so that work
 /// in hand can end, and refuses what stores new work.
-const FLAGS: [(&str, &str); 23] = [
+const FLAGS: [(&str, &str); 33] = [
     ("prepare", ""),
     ("submit", ""),
     ("promote", "allow-oom"),
@@ -33,12 +33,23 @@ const FLAGS: [(&str, &str); 23] = [
     ("change_sale", ""),
     ("find_sale", "no-writes"),
     ("list_sales", "no-writes"),
+    ("define", ""),
+    ("order", ""),
+    ("hold", ""),
+    ("settle", "allow-oom"),
+    ("turn", "allow-oom"),
+    ("stop_order", "allow-oom"),
+    ("look", "no-writes"),
+    ("give", ""),
+    ("receive", "allow-oom"),
+    ("acknowledge", "allow-oom"),
 ];
 
 /// The commands that scripts may use, with how many keys each begins with: none takes longer the
 /// more is stored, but for the logarithm of it.
-const COMMANDS: [(&str, usize); 15] = [
+const COMMANDS: [(&str, usize); 17] = [
     ("EXISTS", 1),
+    ("GET", 1),
     ("HDEL", 1),
     ("HGET", 1),
     ("HMGET", 1),
@@ -48,6 +59,7 @@ const COMMANDS: [(&str, usize); 15] = [
     ("PEXPIREAT", 1),
     ("RENAME", 2),
     ("RPUSH", 1),
+    ("SET", 1),
     ("ZADD", 1),
     ("ZCOUNT", 1),
     ("ZRANGE", 1),
@@ -55,9 +67,9 @@ const COMMANDS: [(&str, usize); 15] = [
     ("ZSCORE", 1),
 ];
 
-/// The one library that asks for a whole hash: that of a transaction has as many fields as branches
-/// were registered, which the script that adds them bounds.
-const REGISTERED: &str = "registered";
+/// The libraries that ask for a whole hash: that of a transaction has as many fields as branches were
+/// registered, which the script that adds them bounds; the books of a bucket have one for each item.
+const WHOLE_HASH: [&str; 2] = ["registered", "books"];
 
 /// The one library that reads the time and names Redis.
 pub(super) const BATCH: &str = "batch";
@@ -84,7 +96,7 @@ pub(super) fn check_library(name: &str, source: &str, known: &mut Signatures) ->
     faults.extend(uses(&tokens, "KEYS").map(|line| format!("line {line}: a library uses KEYS")));
     for function in functions(&tokens) {
         let mut keys = BTreeSet::new();
-        let (asked, found) = keys_asked(function.body, known, name == REGISTERED);
+        let (asked, found) = keys_asked(function.body, known, WHOLE_HASH.contains(&name));
         faults.extend(found);
         for (word, line) in asked {
             let rebound = locals(function.body).iter().any(|local| local.name == word);

@@ -1,0 +1,55 @@
+#!lua
+-- hold: takes units for a branch stock://… of a transaction of any shard.
+--
+-- KEYS, for each item:
+--   [1] tandem:{TAG}:f:<sale>   the bucket's books, hash
+--   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
+--   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
+-- ARGV, for each item:
+--   [1] `b<length of the branch id>:<branch id><gid>`, the row's field
+--   [2] buyer
+--   [3] `<item>=<units>`
+--
+-- Returns now in µs, then for each item one of
+--   held              now, or by an earlier call (and perhaps sold by now)
+--   released          it was given back, or its compensation came first: it never holds again
+--   other_content     the branch holds something else, or for somebody else
+--   unknown_sale, closed, not_open, { unknown_item, item }, crowded, { sold_out, item }
+--   { limit_reached, item }
+--                     of this item, or ('') of the sale
+--   { error, text }   nothing was written
+--
+-- One script: units are taken, and the row says by whom, at once, so that a repeat takes no more.
+
+local function ask(k, a)
+  local books = KEYS[k]
+  ask_bucket(books, ARGV[a], ARGV[a + 1], ARGV[a + 2])
+end
+
+local function hold(k, a)
+  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local field, buyer, units = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local bucket = bucket_of(books, buyers, rows)
+  local row = bucket.rows[field]
+  if row then
+    local letter, taken, stored_buyer = unpack_row(row)
+    if letter == 'R' then
+      return 'released'
+    end
+    local is_same = stored_buyer == buyer and are_same(taken, units)
+    return is_same and 'held' or 'other_content'
+  end
+  local why_not = refusal(bucket, buyer, units)
+  if why_not then
+    return why_not
+  end
+  take_units(bucket, field, buyer, units, 'H')
+  return 'held'
+end
+
+local function write(k)
+  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  write_bucket(books, buyers, rows)
+end
+
+return each_of_buckets(3, 0, 3, ask, hold, write)

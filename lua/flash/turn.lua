@@ -1,0 +1,91 @@
+#!lua flags=allow-oom
+-- turn: stores a holder's state of an order that is aborting or has ended, and in the same change
+-- gives its units back or sells them. Otherwise as record, rest and finish.
+--
+-- KEYS, for each item, all of one shard:
+--   [1] tandem:{TAG}:g:<gid>      the transaction, hash
+--   [2] tandem:{TAG}:due          due times of the shard, sorted set
+--   [3] tandem:{TAG}:fin:<minute> gids that ended in that minute, list
+--   [4] tandem:{TAG}:f:<sale>     the bucket's books, hash
+--   [5] tandem:{TAG}:fb:<sale>    its buyers, hash
+--   [6] tandem:{TAG}:fr:<sale>    its reservations, hash
+-- and, after all items' keys, for each item that ends and is known to have a large body:
+--   [x] tandem:{TAG}:b:<gid>      the body, string
+-- ARGV:
+--   [1] retention of ended ones, in ms
+-- and for each item:
+--   [1] `<token>;<n>;` with the number of the state before this one
+--   [2] `<token>;<n>;` with the number of this state
+--   [3] status letter: A, C or F
+--   [4] rest of the packed state
+--   [5] reason, '' for none
+--   [6] 1 if it leaves prepared by a back-check, else 0: an order never does
+--   [7] how many registered branches the holder knows of: '', an order has none
+--   [8] gid
+--   [9] when it is due next in µs, if the hold ends, else ''; of one that ends ''
+--   [10] `o<order>`, the row's field
+--   [11] x, the place of the large body's key, or 0
+--
+-- Returns now in µs, then for each item one of
+--   written           by this call or an earlier copy of it (of a rest: by this call)
+--   refused           the hold is over; said of a repeat of a rest that was stored, too
+--   with_body         its body is large: call again with its key; nothing was written
+--   { error, text }   nothing was written
+--
+-- One script: whoever sees that an order is rolled back finds its units for sale.
+
+local function ask(k, a)
+  local books = KEYS[k + 3]
+  ask_bucket(books, ARGV[a + 9])
+end
+
+local function turn(k, a)
+  local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local books, buyers, rows = KEYS[k + 3], KEYS[k + 4], KEYS[k + 5]
+  local hold, letter, gid, due_at = ARGV[a + 1], ARGV[a + 2], ARGV[a + 7], ARGV[a + 8]
+  local field = ARGV[a + 9]
+
+  local stored = call('HMGET', hash, 's', 'w')
+  local verdict, mode, kept, old_status = judge_record(hash, stored[1], a)
+  if verdict then
+    return verdict
+  end
+  local has_ended, has_large_body = is_final(letter), is_large(mode)
+  local x = has_large_body and tonumber(ARGV[a + 10]) or 0
+  local body = KEYS[x]
+  if has_ended and has_large_body and not body then
+    return 'with_body'
+  end
+  local bucket = bucket_of(books, buyers, rows)
+  local taken, buyer = held_row(bucket, field)
+
+  local is_woken = due_at ~= '' and stored[2]
+  if has_ended then
+    leave_due(due, ended, gid)
+  elseif due_at ~= '' then
+    put_due_anew(due, gid, is_woken and now or tonumber(due_at))
+    -- Without its token.
+    hold = string.match(hold, ';.*')
+  end
+  write_record(hash, a, hold, mode, kept, old_status)
+  if is_woken then
+    call('HDEL', hash, 'w')
+  end
+  if has_ended then
+    call('PEXPIREAT', hash, expires_at)
+    if has_large_body then
+      call('PEXPIREAT', body, expires_at)
+    end
+  end
+  if taken then
+    settle_row(bucket, field, taken, buyer, letter == 'C' and 'S' or 'R')
+  end
+  return 'written'
+end
+
+local function write(k)
+  local books, buyers, rows = KEYS[k + 3], KEYS[k + 4], KEYS[k + 5]
+  write_bucket(books, buyers, rows)
+end
+
+return each_of_buckets(6, 1, 11, ask, turn, write)
