@@ -23,7 +23,7 @@ mod workflow;
 use std::io;
 
 use anyhow::{Context as _, bail};
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -33,6 +33,7 @@ use tokio::{
 use self::{
     api::Api,
     bank::Bank,
+    flash::Wishes,
     node::Node,
     page::Page,
     stage::Redis,
@@ -46,6 +47,7 @@ pub const COMMAND: &str = "demo";
 
 const REDIS_URL: &str = "redis-url";
 const BUYERS: &str = "buyers";
+const WAIT: &str = "wait";
 
 /// What the nodes are told, and the story tells; the default of `tandem serve`.
 const LEASE_SECONDS: u64 = 3;
@@ -71,12 +73,16 @@ pub fn command() -> Command {
         })
         .default_value("20000")
         .help("How many buyers come to the flash sale");
+    let wait = Arg::new(WAIT)
+        .long(WAIT)
+        .action(ArgAction::SetTrue)
+        .help("Wait for Enter before and after the flash sale, to see its page");
     Command::new(COMMAND)
         .about(
             "Shows and checks what tandem does: nodes and a client that are killed, a bank, a flash \
              sale",
         )
-        .args([redis_url, buyers])
+        .args([redis_url, buyers, wait])
 }
 
 /// Runs the demonstration of the flags of [`command`] and prints it. It leaves no process and no
@@ -86,20 +92,23 @@ pub fn command() -> Command {
 /// When something cannot be started, is not as it should be, or the process is told to stop.
 pub fn run(flags: &ArgMatches) -> anyhow::Result<()> {
     let given = flags.get_one::<RedisUrl>(REDIS_URL).cloned();
-    let buyers = flags.get_one::<usize>(BUYERS).copied().context("the buyers of the sale")?;
+    let wishes = Wishes {
+        buyers: flags.get_one(BUYERS).copied().context("the buyers of the sale")?,
+        is_awaited: flags.get_flag(WAIT),
+    };
     // On this thread, which lives as long as the process: the nodes end with the thread that
     // started them.
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime cannot be made")?.block_on(demonstrate(given, buyers))
+    runtime.context("the runtime cannot be made")?.block_on(demonstrate(given, wishes))
 }
 
-async fn demonstrate(given: Option<RedisUrl>, buyers: usize) -> anyhow::Result<()> {
+async fn demonstrate(given: Option<RedisUrl>, wishes: Wishes) -> anyhow::Result<()> {
     let mut told_to_stop = Box::pin(told_to_stop()?);
     // A start is not broken off, so that what was started is stopped again.
     let redis = Redis::open(given).await?;
     let mut nodes = Vec::new();
     let played = tokio::select! {
-        played = play(&redis, &mut nodes, buyers) => played,
+        played = play(&redis, &mut nodes, wishes) => played,
         signal = &mut told_to_stop => Err(anyhow::anyhow!("{signal}: stopped before its end")),
     };
     for node in &mut nodes {
@@ -110,7 +119,7 @@ async fn demonstrate(given: Option<RedisUrl>, buyers: usize) -> anyhow::Result<(
     played.and(closed)
 }
 
-async fn play(redis: &Redis, nodes: &mut Vec<Node>, buyers: usize) -> anyhow::Result<()> {
+async fn play(redis: &Redis, nodes: &mut Vec<Node>, wishes: Wishes) -> anyhow::Result<()> {
     let page = Page::new();
     let (told, calls) = mpsc::unbounded_channel();
     let bank = Bank::open(OPENING, told).await?;
@@ -137,7 +146,7 @@ async fn play(redis: &Redis, nodes: &mut Vec<Node>, buyers: usize) -> anyhow::Re
     page.fact("node 3", &format!("{}  process {}", three.base(), three.pid))?;
     nodes.push(three);
     let [_, two, three] = nodes.as_mut_slice() else { bail!("there are not three nodes") };
-    flash::play(&page, &api, two, three, buyers).await.context(flash::TITLE)?;
+    flash::play(&page, &api, two, three, wishes).await.context(flash::TITLE)?;
     let total = bank.balances().total();
     page.title(&format!(
         "All eight ended as they should, and the books balance: {} before, {total} after.",

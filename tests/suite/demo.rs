@@ -77,7 +77,7 @@ const STORY: [&str; 63] = [
     "     second orders ",
     "     buyers with two           0\n",
     "       refunded ",
-    "     units sold            1,000  = 1000 supplied - 0 left - 0 held",
+    "     units sold            1,000  = 1,000 supplied - 0 left - 0 held",
     "     differences               0  found by a recount of all reservations",
     "   Sold to exactly 1,000 buyers, one unit each, after ",
     "All eight ended as they should, and the books balance: 150 before, 150 after.",

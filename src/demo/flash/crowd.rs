@@ -1,7 +1,7 @@
 //! The buyers of the sale: what they ask, at which node, and what they were told.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -54,7 +54,7 @@ pub(super) struct Told {
     /// Answers to an accepted order that differ from its first one.
     pub(super) differing: usize,
     /// Buyers who clicked twice.
-    pub(super) double_clicks: usize,
+    pub(super) double_clickers: HashSet<usize>,
     /// Orders that had to be sent again, since no node answered.
     pub(super) sent_again: usize,
     /// Refusals, by their reason.
@@ -102,7 +102,7 @@ impl Crowd {
         let once = self.order(&order_id, buyer, buyer % 2);
         let reply = if buyer.is_multiple_of(DOUBLE_CLICK_EVERY) {
             let (one, other) = join(once, self.order(&order_id, buyer, (buyer + 1) % 2)).await;
-            self.told().double_clicks += 1;
+            self.told().double_clickers.insert(buyer);
             // Units may have come back between the two clicks.
             if one? == Reply::Accepted { Reply::Accepted } else { other? }
         } else {

@@ -6,12 +6,15 @@ mod desk;
 mod ledger;
 mod result;
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, io, thread, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
+};
 
 use self::{
     crowd::Crowd,
@@ -53,6 +56,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How many transactions are asked after at once.
 const ASKED_AT_ONCE: usize = 32;
 
+/// What the user says of the sale.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes {
+    /// How many buyers come.
+    pub(super) buyers: usize,
+    /// The sale waits before its begin and after its end, for whoever wants to see its page.
+    pub(super) is_awaited: bool,
+}
+
 /// A sale before its end.
 struct Sale<'a> {
     page: &'a Page,
@@ -64,32 +76,47 @@ struct Sale<'a> {
     buyers: usize,
 }
 
-/// Plays the sale with this many buyers, and checks it; `dying` is killed in its middle.
+/// Plays the sale, and checks it; `dying` is killed in its middle.
 pub(super) async fn play(
     page: &Page,
     api: &Api,
     left: &Node,
     dying: &mut Node,
-    buyers: usize,
+    Wishes { buyers, is_awaited }: Wishes,
 ) -> anyhow::Result<()> {
     let desk = Desk::open(LATE).await?;
     let base = left.base().to_owned();
     let crowd = Crowd::new(api.clone(), [base.clone(), dying.base().to_owned()]);
     let sale = Sale { page, api: api.clone(), desk, crowd, base, buyers };
+    sale.open().await?;
+    if is_awaited {
+        page.say("Open that page, and press Enter to begin.")?;
+        enter().await;
+    }
     match timeout(PATIENCE, Box::pin(sale.play(dying))).await {
-        Ok(played) => played,
+        Ok(played) => played?,
         Err(_) => bail!("it has not ended after {PATIENCE:?}: {:?}", sale.look().await),
     }
+    if is_awaited {
+        page.say("Press Enter to end.")?;
+        enter().await;
+    }
+    Ok(())
+}
+
+/// Waits until Enter is pressed, or nobody can press it.
+async fn enter() {
+    let (pressed, is_pressed) = oneshot::channel();
+    // A thread that nobody waits for: a runtime would, and be kept from its end.
+    thread::spawn(move || {
+        let _ = io::stdin().read_line(&mut String::new());
+        let _ = pressed.send(());
+    });
+    let _ = is_pressed.await;
 }
 
 impl Sale<'_> {
     async fn play(&self, dying: &mut Node) -> anyhow::Result<()> {
-        self.open().await?;
-        self.page.say(&format!(
-            "{} units, one for each buyer; who has not paid after {HOLD_SECONDS} s loses the unit.",
-            grouped(SUPPLY)
-        ))?;
-        self.page.say(&format!("To be seen live at {}/flash?sale={SALE}", self.base))?;
         let began = Instant::now();
         let rush = async { tokio::try_join!(self.crowd.ask(1..=self.buyers), self.lose(dying)) };
         let ((turned_away, ()), looks) = self.while_looking(rush).await?;
@@ -128,7 +155,12 @@ impl Sale<'_> {
             "steps": [{"action": self.desk.charge_url(), "compensate": self.desk.refund_url()}],
         });
         self.api.post_well(&format!("{}/api/flash/sales", self.base), &sale).await?;
-        Ok(())
+        self.page.say(&format!(
+            "{} units, one for each buyer; who has not paid after {HOLD_SECONDS} s loses the unit.",
+            grouped(SUPPLY)
+        ))?;
+        let live = format!("To be seen live at {}/flash?sale={SALE}", self.base);
+        Ok(self.page.say(&live)?)
     }
 
     /// Kills the node in the middle of the sale.
@@ -183,7 +215,7 @@ impl Sale<'_> {
         let told = self.crowd.told();
         Ok(Outcome {
             buyers: self.buyers,
-            double_clicks: told.double_clicks,
+            double_clicks: told.double_clickers.len(),
             answers: told.answers,
             accepted: told.accepted.len(),
             differing: told.differing,

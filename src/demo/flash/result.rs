@@ -1,7 +1,10 @@
 //! What became of the sale, as a table, and what should have become of it.
 
 use super::{SUPPLY, ledger::Payments};
-use crate::demo::check::{Checks, Wrong};
+use crate::demo::{
+    check::{Checks, Wrong},
+    page::grouped,
+};
 
 /// What became of the sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
