@@ -56,34 +56,25 @@ impl Outcome {
     pub(super) fn rows(&self) -> Vec<(&'static str, usize, String)> {
         let (payments, books) = (&self.payments, &self.books);
         let number = |units: u64| usize::try_from(units).unwrap_or(usize::MAX);
+        let row = |what, number, note: &str| (what, number, note.to_owned());
+        let clicks = format!("{} of them clicked twice at once", grouped(self.double_clicks));
+        let sold_out = format!("{} times sold out, without a trace", grouped(self.sold_out));
+        let [supply, left, held] =
+            [books.supply, books.available, books.held].map(|units| grouped(number(units)));
+        let sum = format!("= {supply} supplied - {left} left - {held} held");
         vec![
-            (
-                "buyers",
-                self.buyers,
-                format!("{} of them clicked twice at once", self.double_clicks),
-            ),
-            ("answers", self.answers, format!("{} times sold out, without a trace", self.sold_out)),
-            ("orders accepted", self.accepted, "each with one answer, however often asked".into()),
-            ("  paid and sold", self.succeeded, String::new()),
-            ("  rolled back", self.failed, "their units were sold to others".into()),
-            ("second orders", self.limit_reached, "all refused: the limit is 1".into()),
-            ("buyers with two", payments.buyers_with_two, String::new()),
-            ("payments", payments.charged, "at the payment desk".into()),
-            ("  refunded", payments.refunded, "they came after the hold time".into()),
-            (
-                "units sold",
-                number(books.sold),
-                format!(
-                    "= {} supplied - {} left - {} held",
-                    books.supply, books.available, books.held
-                ),
-            ),
-            ("looks at the books", self.looks, "balanced each time, while the sale ran".into()),
-            (
-                "differences",
-                self.differences.len(),
-                "found by a recount of all reservations".into(),
-            ),
+            row("buyers", self.buyers, &clicks),
+            row("answers", self.answers, &sold_out),
+            row("orders accepted", self.accepted, "each with one answer, however often asked"),
+            row("  paid and sold", self.succeeded, ""),
+            row("  rolled back", self.failed, "their units were sold to others"),
+            row("second orders", self.limit_reached, "refused: the limit is 1"),
+            row("buyers with two", payments.buyers_with_two, ""),
+            row("payments", payments.charged, "at the payment desk"),
+            row("  refunded", payments.refunded, "they came after the hold time"),
+            row("units sold", number(books.sold), &sum),
+            row("looks at the books", self.looks, "balanced each time, while the sale ran"),
+            row("differences", self.differences.len(), "found by a recount of all reservations"),
         ]
     }
 
