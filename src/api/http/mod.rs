@@ -130,6 +130,7 @@ pub fn router<S: Store + FlashStore, C: Caller, K: Clock>(
         .route(PATCH, "/api/flash/sales/{id}", flash::change::<S, C, K>)
         .route(POST, "/api/flash/sales/{id}/restock", flash::restock::<S, C, K>)
         .route(POST, "/api/flash/sales/{id}/close", flash::close::<S, C, K>)
+        .route(POST, "/api/flash/sales/{id}/reconcile", flash::reconcile::<S, C, K>)
         .route(POST, "/api/flash/sales/{id}/orders", flash::order::<S, C, K>)
         .open(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)

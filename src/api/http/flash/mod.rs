@@ -3,6 +3,7 @@
 mod order_request;
 mod orders;
 mod page;
+mod reconcile;
 mod refusal;
 mod sale_reply;
 mod sale_request;
@@ -12,5 +13,6 @@ mod strict;
 pub(super) use self::{
     orders::order,
     page::page,
+    reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
 };
