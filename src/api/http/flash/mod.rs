@@ -2,6 +2,7 @@
 
 mod order_request;
 mod orders;
+mod page;
 mod reconcile;
 mod refusal;
 mod sale_reply;
@@ -12,6 +13,7 @@ mod strict;
 
 pub(super) use self::{
     orders::order,
+    page::page,
     reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
     stock::stock,
