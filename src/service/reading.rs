@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     model::{Gid, GidError, Protocol, Spec, quoted},
     store::Store,
-    wire::{BadRequest, Request, read_request},
+    wire::{BadRequest, Request, check_stock, read_request},
 };
 
 impl From<BadRequest> for ServiceError {
@@ -110,6 +110,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             }
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
+        check_stock(spec)?;
         check_headers(spec)
     }
 

@@ -134,6 +134,7 @@ async fn a_sequence_gets_somewhere() {
         "Register Done",
         "Register OtherContent",
         "Register TooMany",
+        "Register TooLarge",
         "Register OtherMode",
         "Register NotPrepared",
         "EndWorkflow ended",

@@ -110,7 +110,7 @@ impl<S: Store> Side<S> {
                     | Aborted::NotFound) => Ok(format!("{reply:?}")),
                 }
             }
-            Call::Register { gid, mode, branch, content, branches_max } => {
+            Call::Register { gid, mode, branch, content, branches_max, bytes_max } => {
                 let data: &[u8] = if *content == 0 { b"{}" } else { b"\0;other\xff" };
                 // The id and the op of two of a workflow are the same text when joined.
                 let branch_id = ["1", "11", "0;", "#"][*branch];
@@ -119,7 +119,7 @@ impl<S: Store> Side<S> {
                     *op = ["1try", "try", "try", "try"][*branch].to_owned();
                 }
                 let item = samples::register(&self.gids[*gid], *mode, registered);
-                let item = Register { branches_max: *branches_max, ..item };
+                let item = Register { branches_max: *branches_max, bytes_max: *bytes_max, ..item };
                 Ok(format!("{:?}", self.store.register(item).await?))
             }
             Call::EndWorkflow { gid, token, status } => {

@@ -100,7 +100,7 @@ impl Transaction {
         self.stop(ScriptName::Abort, request, reason).args([LEASE_US.to_string()])
     }
 
-    /// Adds a branch to an xa, of which there may be three.
+    /// Adds a branch to an xa, of which there may be three, with 100 bytes of content together.
     pub(crate) fn register(&self, branch_id: &str, content: &str) -> Item {
         self.register_in("X", branch_id, content)
     }
@@ -108,7 +108,7 @@ impl Transaction {
     /// As [`Transaction::register`], of another mode.
     pub(crate) fn register_in(&self, mode: &str, branch_id: &str, content: &str) -> Item {
         let name = format!("#{branch_id}");
-        Item::new(ScriptName::Register).keys([self.hash()]).args([mode, &name, content, "3"])
+        Item::new(ScriptName::Register).keys([self.hash()]).args([mode, &name, content, "3", "100"])
     }
 
     pub(crate) fn end_workflow(&self, request: &str, status: &str) -> Item {

@@ -2,6 +2,7 @@
 
 mod batches;
 mod connecting;
+mod flash;
 mod large_bodies;
 mod leftovers;
 mod lifecycle;

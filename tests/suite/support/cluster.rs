@@ -4,6 +4,7 @@
 //! Cluster; [`super::super::cluster`] runs many of them once more so.
 
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     thread::sleep,
     time::{Duration, Instant},
@@ -66,6 +67,7 @@ impl RedisCluster {
             until("it is a replica", || replica.try_ask::<()>(&["REPLICATE", &master.id]).is_ok());
         }
         cluster.until_whole();
+        cluster.until_agreed();
         cluster
     }
 
@@ -102,8 +104,18 @@ impl RedisCluster {
         usize::from((slot / (SLOTS / 3)).min(2))
     }
 
+    /// Waits until the masters agree on who has which slot since when. One that takes a slot before it
+    /// knows of another one's later epoch would lose it again, with all that is in it.
+    fn until_agreed(&self) {
+        until("all masters agree", || {
+            let views: Vec<_> = self.masters.iter().map(Member::view).collect();
+            views.iter().all(|view| *view == views[0])
+        });
+    }
+
     /// Says to master `to` and then to master `from` that `slot` begins its way.
     pub(crate) fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        self.until_agreed();
         let slot = slot.to_string();
         let (from, to) = (&self.masters[from], &self.masters[to]);
         to.ask::<()>(&["SETSLOT", &slot, "IMPORTING", &from.id]);
@@ -129,6 +141,7 @@ impl RedisCluster {
         for number in [to, from] {
             self.masters[number].ask::<()>(&["SETSLOT", &slot, "NODE", id]);
         }
+        self.until_agreed();
     }
 
     /// Moves `slot` with all that is in it, while others use it.
@@ -212,6 +225,22 @@ impl Member {
     fn try_ask<T: redis::FromRedisValue>(&self, args: &[&str]) -> RedisResult<T> {
         let mut connection = redis::Client::open(self.server.url())?.get_connection()?;
         redis::cmd("CLUSTER").arg(args).query(&mut connection)
+    }
+
+    /// What it knows of the masters: their ids, epochs and slots.
+    fn view(&self) -> BTreeSet<Vec<String>> {
+        let nodes: String = self.ask(&["NODES"]);
+        let masters = nodes.lines().filter(|line| line.contains("master"));
+        masters
+            .map(|line| {
+                let words = line.split(' ').enumerate();
+                // Its id, its epoch, its slots; a slot on its way stands in brackets.
+                let told = words.filter(|(place, word)| {
+                    matches!(place, 0 | 6) || (*place >= 8 && !word.starts_with('['))
+                });
+                told.map(|(_, word)| word.to_owned()).collect()
+            })
+            .collect()
     }
 
     /// A field of what it says of the Cluster; empty if it does not answer.

@@ -18,6 +18,7 @@ use tandem::{
 
 use super::{
     model_entry::Entry,
+    model_flash::bucket_of,
     model_listing,
     model_rules::{Hold, Tables},
     time::ManualTime,
@@ -72,12 +73,24 @@ impl ModelStore {
         }
     }
 
+    /// Makes all for sale that came back, as if time had passed.
+    pub(crate) fn reopen_all(&self) {
+        let mut tables = self.tables();
+        for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
+            item.reopens_at = None;
+        }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // A test that panicked elsewhere has failed already; what is stored is still whole.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run<T>(&self, rule: impl FnOnce(&mut Tables, Timestamp) -> T) -> Result<T, StoreError> {
+    /// Runs `rule` over what is stored, at its time.
+    pub(crate) fn run<T>(
+        &self,
+        rule: impl FnOnce(&mut Tables, Timestamp) -> T,
+    ) -> Result<T, StoreError> {
         Ok(rule(&mut self.tables(), self.time.now()))
     }
 }
@@ -159,7 +172,10 @@ impl Store for ModelStore {
     }
 
     fn shard_of(&self, gid: &Gid) -> usize {
-        gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards
+        bucket_of(gid).map_or_else(
+            || gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards,
+            |bucket| bucket.shard % self.shards,
+        )
     }
 
     async fn claim_due(

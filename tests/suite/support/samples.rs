@@ -86,7 +86,8 @@ pub(crate) fn branch(mode: Mode, branch_id: &str, data: &'static [u8]) -> Regist
 /// The request that adds `branch` to the transaction `gid` of `mode`.
 pub(crate) fn register(gid: &Gid, mode: Mode, branch: Registered) -> Register {
     let durability = Durability::Memory;
-    Register { gid: gid.clone(), mode, branch, branches_max: 8, durability }
+    let bytes_max = 1 << 20;
+    Register { gid: gid.clone(), mode, branch, branches_max: 8, bytes_max, durability }
 }
 
 /// The request that aborts `gid`; if `held`, by a node that undoes it at once.

@@ -2,13 +2,19 @@
 
 mod order_request;
 mod orders;
+mod page;
+mod reconcile;
 mod refusal;
 mod sale_reply;
 mod sale_request;
 mod sales;
+mod stock;
 mod strict;
 
 pub(super) use self::{
     orders::order,
+    page::page,
+    reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
+    stock::stock,
 };
