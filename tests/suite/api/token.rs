@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token/of+tests==";
 const OPEN: [(Method, &str); 3] =
     [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
 
-const GUARDED: [(Method, &str); 21] = [
+const GUARDED: [(Method, &str); 29] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -39,6 +39,14 @@ const GUARDED: [(Method, &str); 21] = [
     (Method::GET, "/api/dtmsvr/queryKV"),
     (Method::GET, "/api/dtmsvr/scanKV"),
     (Method::POST, "/api/json-rpc"),
+    (Method::GET, "/api/flash/sales"),
+    (Method::POST, "/api/flash/sales"),
+    (Method::GET, "/api/flash/sales/{id}"),
+    (Method::PATCH, "/api/flash/sales/{id}"),
+    (Method::POST, "/api/flash/sales/{id}/restock"),
+    (Method::POST, "/api/flash/sales/{id}/close"),
+    (Method::POST, "/api/flash/sales/{id}/reconcile"),
+    (Method::POST, "/api/flash/sales/{id}/orders"),
 ];
 
 /// The status of an answer, and the challenge that it carries.

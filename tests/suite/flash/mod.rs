@@ -3,6 +3,7 @@
 mod hold_time;
 mod limits;
 mod orders;
+mod sales;
 mod shop;
 mod sold_out;
 mod waiting_room;
