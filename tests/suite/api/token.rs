@@ -17,7 +17,7 @@ const TOKEN: &str = "a-token/of+tests==";
 const OPEN: [(Method, &str); 3] =
     [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
 
-const GUARDED: [(Method, &str); 29] = [
+const GUARDED: [(Method, &str); 31] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -47,6 +47,8 @@ const GUARDED: [(Method, &str); 29] = [
     (Method::POST, "/api/flash/sales/{id}/close"),
     (Method::POST, "/api/flash/sales/{id}/reconcile"),
     (Method::POST, "/api/flash/sales/{id}/orders"),
+    (Method::GET, "/api/flash/openapi.json"),
+    (Method::POST, "/api/flash/stock/{sale}/{item}"),
 ];
 
 /// The status of an answer, and the challenge that it carries.

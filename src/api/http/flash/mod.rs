@@ -1,5 +1,6 @@
 //! Flash sales over HTTP.
 
+mod openapi;
 mod order_request;
 mod orders;
 mod reconcile;
@@ -7,10 +8,13 @@ mod refusal;
 mod sale_reply;
 mod sale_request;
 mod sales;
+mod stock;
 mod strict;
 
 pub(super) use self::{
+    openapi::openapi,
     orders::order,
     reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
+    stock::stock,
 };
