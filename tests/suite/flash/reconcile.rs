@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::shop::{Shop, books, buy, field, order, payment, set_field};
+use super::shop::{Shop, books, buy, field, order, payment, set_field, shard_of, shoes};
 use crate::support::{
     participant::{Answer, Participant},
     redis::{connect, fresh_name, redis_url},
@@ -37,7 +37,7 @@ async fn with_orders() -> (Shop, Participant) {
     let (shop, bank) = (Shop::start(&[]).await, Participant::start().await);
     bank.answers("/pay", &[Answer::Success, Answer::Held]);
     shop.sell("s", 10, json!({"steps": payment(&bank)})).await;
-    let mut sold = super::shop::shoes("sold", "joe", 2);
+    let mut sold = shoes("sold", "joe", 2);
     sold["wait_result"] = json!(true);
     assert_eq!(order(&shop, "s", &sold).await.status, 200);
     assert_eq!(buy(&shop, "s", "held", "jane", 2).await.status, 200);
@@ -88,11 +88,8 @@ async fn each_kind_of_damage_is_told() {
     let (shop, bank) = with_orders().await;
     let key = |name: &str| shop.bucket_keys(&format!("{name}:s")).remove(0);
     let (bucket, rows, buyers) = (key("f"), key("fr"), key("fb"));
-    let gid = |name: &str| {
-        let found = buy(&shop, "s", name, if name == "held" { "jane" } else { "joe" }, 2);
-        async move { found.await.json()["gid"].as_str().expect("a gid").to_owned() }
-    };
-    let transaction = bucket.replace(":f:s", &format!(":g:{}", gid("sold").await));
+    let gid = format!("flash:s:sold~{:02}", shard_of(&bucket));
+    let transaction = bucket.replace(":f:s", &format!(":g:{gid}"));
 
     // Each: what is damaged, how, and what is told of it.
     let row = |letter: &str, units: u64, buyer: &str| format!("{letter};shoe={units}=6;{buyer}");
@@ -153,10 +150,10 @@ async fn each_kind_of_damage_is_told() {
                 "0 sock: the units of the buyer jim: 0 1",
             ],
         ),
-        (&rows, &format!("b2:01{}", gid("sold").await), "S;;joe", vec![]),
+        (&rows, &format!("b2:01{gid}"), "S;;joe", vec![]),
         (
             &rows,
-            &format!("b2:01{}", gid("sold").await),
+            &format!("b2:01{gid}"),
             "H;;joe",
             vec!["0 -: the units of branch 01 of GID are held, its transaction is succeed: 0 0"],
         ),
@@ -168,7 +165,6 @@ async fn each_kind_of_damage_is_told() {
             .expect("a field");
         set_field(key, name, value);
         let told = differences(&shop, "s").await;
-        let gid = gid("sold").await;
         let wanted: Vec<_> = wanted.iter().map(|it| it.replace("GID", &gid)).collect();
         assert_eq!(told, wanted, "{name} {value}");
         match before {
