@@ -138,6 +138,7 @@ pub fn router<S: Store + FlashStore, C: Caller, K: Clock>(
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
         .open(GET, "/healthz", handlers::healthz)
         .open(GET, "/readyz", handlers::readyz::<S, C, K>)
+        .open(GET, "/flash", flash::page)
         .into_router()
         .with_state(api)
 }

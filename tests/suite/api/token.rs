@@ -14,8 +14,12 @@ use crate::support::{
 const TOKEN: &str = "a-token/of+tests==";
 
 /// What all may ask.
-const OPEN: [(Method, &str); 3] =
-    [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
+const OPEN: [(Method, &str); 4] = [
+    (Method::GET, "/api/ping"),
+    (Method::GET, "/healthz"),
+    (Method::GET, "/readyz"),
+    (Method::GET, "/flash"),
+];
 
 const GUARDED: [(Method, &str); 31] = [
     (Method::GET, "/api/metrics"),

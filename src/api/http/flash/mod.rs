@@ -3,6 +3,7 @@
 mod openapi;
 mod order_request;
 mod orders;
+mod page;
 mod reconcile;
 mod refusal;
 mod sale_reply;
@@ -14,6 +15,7 @@ mod strict;
 pub(super) use self::{
     openapi::openapi,
     orders::order,
+    page::page,
     reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
     stock::stock,
