@@ -82,7 +82,7 @@
       throw new Trouble('unknown', 'There is no sale with the id ' + saleId + '.');
     }
     if (response.status === 503) {
-      throw new Trouble('away', 'tandem cannot ask its Redis now' + (said ? ': ' + said : '') + '.');
+      throw new Trouble('away', 'tandem cannot ask its Redis now' + (said ? ': ' + said.replace(/\.$/, '') : '') + '.');
     }
     throw new Trouble('other', said || 'tandem answered ' + response.status + ', which this page does not understand.');
   }
