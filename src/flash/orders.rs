@@ -60,6 +60,13 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     /// # Errors
     /// As the store's.
     pub async fn order(&self, sale: &Arc<Sale>, order: Order) -> Result<Ordered, StoreError> {
+        if sale.buckets == 1 {
+            let ordered = self.store.order(order).await?;
+            if let Ordered::Refused(Refusal::SoldOut(_)) = ordered {
+                self.memory.heard_sold_out(&sale.id);
+            }
+            return Ok(ordered);
+        }
         let mut draws_left = self.draws_of(sale, order.cart.lines().len());
         loop {
             let tried_at = self.clock.monotonic();

@@ -106,14 +106,16 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
     }
 }
 
-/// Whether it knows no transactions, but topics, or sales or their buckets.
+/// Whether it knows no transactions, but topics, or sales and their buckets.
 fn is_of_others(script: ScriptName) -> bool {
     use ScriptName as S;
     let is_of_topics = matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics);
     let is_of_bucket = matches!(script, S::Define | S::Hold | S::Settle | S::Look);
-    let is_of_sales = matches!(script, S::ChangeSale | S::FindSale | S::ListSales);
-    let is_of_transfer = matches!(script, S::Give | S::Receive | S::Acknowledge);
-    is_of_topics || is_of_sales || is_of_bucket || is_of_transfer
+    let is_of_registry = matches!(script, S::ChangeSale | S::FindSale | S::ListSales);
+    is_of_registry
+        || is_of_topics
+        || is_of_bucket
+        || matches!(script, S::Give | S::Receive | S::Acknowledge)
 }
 
 /// Calls `script` for three transactions, of which the second one is damaged by `damage`.

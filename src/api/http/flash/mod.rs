@@ -8,6 +8,7 @@ mod refusal;
 mod sale_reply;
 mod sale_request;
 mod sales;
+mod stock;
 mod strict;
 
 pub(super) use self::{
@@ -15,4 +16,5 @@ pub(super) use self::{
     page::page,
     reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
+    stock::stock,
 };
