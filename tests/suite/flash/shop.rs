@@ -59,6 +59,15 @@ impl Shop {
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
+    /// The keys of all buckets that end with `name`, such as `f:spring`.
+    pub(super) fn bucket_keys(&self, name: &str) -> Vec<String> {
+        let pattern = format!("{}:{{[0-9]*}}:{name}", self.prefix);
+        let mut keys: Vec<String> =
+            redis::cmd("KEYS").arg(pattern).query(&mut connect(redis_url())).expect("keys");
+        keys.sort();
+        keys
+    }
+
     /// All its keys, with what each has, but what describes the deployment.
     pub(super) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let mut redis = connect(redis_url());
@@ -77,6 +86,24 @@ impl Shop {
 async fn start(prefix: &str, flags: &[&str]) -> Server {
     let flags = [&["--key-prefix", prefix, "--request-timeout", "1m"], flags].concat();
     Server::start(redis_url(), &flags).await
+}
+
+/// The number of the shard that `key` is in: its tag begins with it.
+pub(super) fn shard_of(key: &str) -> usize {
+    let (_, tag) = key.split_once('{').expect("a tag");
+    let digits = tag.split(|it: char| !it.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).expect("a number")
+}
+
+/// A field of a hash.
+pub(super) fn field(key: &str, field: &str) -> String {
+    redis::cmd("HGET").arg(key).arg(field).query(&mut connect(redis_url())).expect("a field")
+}
+
+/// Writes a field of a hash by hand.
+pub(super) fn set_field(key: &str, field: &str, value: &str) {
+    let set = redis::cmd("HSET").arg(key).arg(field).arg(value).exec(&mut connect(redis_url()));
+    set.expect("written");
 }
 
 /// The steps of a sale: `/order` and `/pay`, undone by `/unorder` and `/refund`.

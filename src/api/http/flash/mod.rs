@@ -1,5 +1,6 @@
 //! Flash sales over HTTP.
 
+mod openapi;
 mod order_request;
 mod orders;
 mod page;
@@ -12,6 +13,7 @@ mod stock;
 mod strict;
 
 pub(super) use self::{
+    openapi::openapi,
     orders::order,
     page::page,
     reconcile::reconcile,
