@@ -19,7 +19,7 @@ use crate::{
     branch::{CallerSettings, HttpCaller},
     clock::SystemClock,
     config::Config,
-    flash::{Flash, Sales},
+    flash::{Flash, Sales, StockCaller},
     local_redis::{self, LocalRedis},
     service::{Service, ServiceSettings},
     store::{Durability, RedisStore, StoreSettings},
@@ -33,6 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The histograms are folded, and Redis is looked at, this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// What other nodes left half done of flash sales is looked for this often.
+const SALES_UPKEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Between two tries to reach Redis at the start.
 const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -97,15 +100,28 @@ async fn serve_on(
         store = connect(url, config, &clock, &metrics) => Arc::new(store?),
         () = stop.cancelled() => return Ok(()),
     };
+    let process_start_id = process_start_id();
+    let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(&clock)));
+    let flash = Flash::new(
+        Arc::clone(&store),
+        Arc::clone(&sales),
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+        &process_start_id,
+    );
     let caller =
         CallerSettings { calls_per_host: config.calls_per_host_max, policy: config.call_policy() };
-    let caller = Arc::new(HttpCaller::new(caller, Arc::clone(&metrics))?);
+    let caller = Arc::new(StockCaller::new(
+        HttpCaller::new(caller, Arc::clone(&metrics))?,
+        Arc::clone(&flash),
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+    ));
     let alerts = match &config.alert_web_hook {
         Some(hook) => Alerts::to(hook.clone(), config.alert_retry_limit, Arc::clone(&metrics))
             .context("alert_web_hook")?,
         None => Alerts::none(),
     };
-    let process_start_id = process_start_id();
     let worker = Arc::new(Worker::alerting(
         Arc::clone(&store),
         Arc::clone(&caller),
@@ -121,14 +137,6 @@ async fn serve_on(
             durability: Durability::Memory,
         },
     ));
-    let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(&clock)));
-    let flash = Flash::new(
-        Arc::clone(&store),
-        sales,
-        Arc::clone(&clock),
-        Arc::clone(&metrics),
-        &process_start_id,
-    );
     let service = Arc::new(Service::new(
         Arc::clone(&worker),
         Arc::clone(&store),
@@ -150,6 +158,7 @@ async fn serve_on(
     let _starting = routers.send_replace(router);
     tracing::info!(%http_addr, process_start_id, "serving");
     let upkeep = tokio::spawn(upkeep(metrics, store));
+    let sales_upkeep = tokio::spawn(sales_upkeep(sales));
     stop.cancelled().await;
     tracing::info!("stopping: what is held is finished or handed back");
     if !worker.drain(config.drain_timeout).await {
@@ -158,6 +167,7 @@ async fn serve_on(
         );
     }
     upkeep.abort();
+    sales_upkeep.abort();
     Ok(())
 }
 
@@ -234,6 +244,13 @@ async fn upkeep(metrics: Arc<Metrics>, store: Arc<RedisStore>) {
             Err(error) if error.is_passing() => tracing::debug!(%error, "Redis was not checked"),
             Err(error) => tracing::error!(%error, "this node and what is stored do not fit"),
         }
+    }
+}
+
+async fn sales_upkeep(sales: Arc<Sales<RedisStore, SystemClock>>) {
+    loop {
+        tokio::time::sleep(SALES_UPKEEP_EVERY).await;
+        sales.upkeep().await;
     }
 }
 

@@ -1,14 +1,17 @@
-//! Flash sales: what shops say of them; orders and holds of stock, each decided by one script; what a
-//! node knows of a sale without asking; and whether the books are right.
+//! Flash sales: orders and holds of stock, each decided by one script, and what a node knows of a
+//! sale without asking.
 //!
-//! - `sales`: the definitions, from a cache; `changing` writes them, `draft` says what is wrong with one
+//! - `sales`: the definition of a sale, from a short memory; `changing` writes it
+//! - `draft`: what a request says of a sale, and what is wrong with it
 //! - `status`: a sale with its books; `upkeep`: what a node that died left half done
+//! - `reconcile`: a recount, and where the books differ
 //! - `orders`: an order as the saga that it is
-//! - `branches`: the holds of `stock://` branches
+//! - `branches`: the holds of `stock://` branches; `caller`: calls them, and leaves others to another
 //! - `memory`: which sales are sold out, so that turning a buyer away costs no call of Redis
 //! - `draw`: units for a bucket that ran dry, from the others
 
 mod branches;
+mod caller;
 mod changing;
 mod digest;
 mod draft;
@@ -16,17 +19,20 @@ mod draw;
 mod error;
 mod memory;
 mod orders;
+mod reconcile;
 mod sales;
 mod status;
 mod upkeep;
 
 pub use branches::StockBranch;
+pub use caller::StockCaller;
 pub use draft::{
     HOLD_MAX, ItemLimit, NewItem, NewSale, ORDERS_IN_WORK_MAX, REQUEST_ID_BYTES_MAX, STEPS_MAX,
     SaleChanges,
 };
 pub use error::SaleError;
 pub use orders::{OrderSaga, Wanted};
+pub use reconcile::{Difference, Reconciled, RowCounts};
 pub use sales::Sales;
 pub use status::{ItemStatus, SalePage, SaleState, SaleStatus};
 

@@ -1,7 +1,7 @@
 //! An order as the saga that it is: its stock is taken by the script that stores it, and its sale's
 //! steps are called for it.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
     model::{
         Gid, Mode, Options, Orders, Progress, Protocol, Resume, Spec, State, Status, StepUrls,
         Timestamp,
-        flash::{Buyer, Cart, Line, OrderId, Sale, order_gid},
+        flash::{Buyer, Cart, Line, OrderId, Sale, StockUrl, order_gid},
     },
     store::{
         Store, StoreError,
@@ -60,6 +60,13 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     /// # Errors
     /// As the store's.
     pub async fn order(&self, sale: &Arc<Sale>, order: Order) -> Result<Ordered, StoreError> {
+        if sale.buckets == 1 {
+            let ordered = self.store.order(order).await?;
+            if let Ordered::Refused(Refusal::SoldOut(_)) = ordered {
+                self.memory.heard_sold_out(&sale.id);
+            }
+            return Ok(ordered);
+        }
         let mut draws_left = self.draws_of(sale, order.cart.lines().len());
         loop {
             let tried_at = self.clock.monotonic();
@@ -137,28 +144,30 @@ fn saga(wanted: &Wanted, gid: Gid, now: Timestamp) -> OrderSaga {
 
 /// The request that a client would submit for it, so that it is read again like any other.
 fn body(gid: &Gid, steps: &[StepUrls], n_lines: usize, payload: &str, sale: &Sale) -> Vec<u8> {
-    let sent = text(payload);
-    let mut body = String::with_capacity(96 + steps.len() * (96 + sent.len()));
-    body.push_str(r#"{"gid":"#);
-    body.push_str(&text(gid.as_str()));
-    body.push_str(r#","trans_type":"saga","steps":["#);
+    let mut sent = Vec::with_capacity(payload.len() + 64);
+    push_text(&mut sent, payload);
+    let mut body = Vec::with_capacity(192 + steps.len() * (128 + sent.len()));
+    body.extend_from_slice(br#"{"gid":"#);
+    push_text(&mut body, gid.as_str());
+    body.extend_from_slice(br#","trans_type":"saga","steps":["#);
     for (number, StepUrls { action, compensate }) in steps.iter().enumerate() {
-        body.push_str(if number == 0 { r#"{"action":"# } else { r#",{"action":"# });
-        body.push_str(&text(action));
-        body.push_str(r#","compensate":"#);
-        body.push_str(&text(compensate));
-        body.push('}');
+        let start: &[u8] = if number == 0 { br#"{"action":"# } else { br#",{"action":"# };
+        body.extend_from_slice(start);
+        push_text(&mut body, action);
+        body.extend_from_slice(br#","compensate":"#);
+        push_text(&mut body, compensate);
+        body.push(b'}');
     }
-    body.push_str(r#"],"payloads":["#);
+    body.extend_from_slice(br#"],"payloads":["#);
     for number in 0..steps.len() {
         if number > 0 {
-            body.push(',');
+            body.push(b',');
         }
-        body.push_str(if number < n_lines { r#""""# } else { &sent });
+        body.extend_from_slice(if number < n_lines { br#""""# } else { &sent });
     }
-    // Writing to a string cannot fail.
+    // Writing to a buffer cannot fail.
     let _ = write!(body, r#"],"timeout_to_fail":{}}}"#, sale.hold.as_secs());
-    body.into_bytes()
+    body
 }
 
 fn payload(wanted: &Wanted, gid: &Gid) -> String {
@@ -174,22 +183,84 @@ fn payload(wanted: &Wanted, gid: &Gid) -> String {
     serde_json::to_string(&payload).unwrap_or_default()
 }
 
-/// `text` as JSON has it.
-fn text(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
+/// Adds `text` as JSON has it.
+fn push_text(json: &mut Vec<u8>, text: &str) {
+    // Writing to a buffer cannot fail, and any text is JSON.
+    let _ = serde_json::to_writer(json, text);
 }
 
-/// `stock://<sale>/<item>?take=n&buyer=b`: ids need no escaping, a buyer does.
 fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {
-    let mut url = String::with_capacity(96);
-    // Writing to a string cannot fail.
-    let _ = write!(url, "stock://{}/{}?take={}&buyer=", sale.id, line.item, line.take);
-    for byte in buyer.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
+    StockUrl { sale: sale.id.clone(), line: line.clone(), buyer: buyer.clone() }.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::flash::{ItemId, SaleId, SaleItem},
+        wire::read_stored,
+    };
+
+    fn wanted(n_steps: usize, data: Option<&str>) -> Wanted {
+        let step = |number: usize| StepUrls {
+            action: format!("http://shop/{number}?a=\"b\""),
+            compensate: format!("http://shop/undo{number}"),
+        };
+        let item = |id: &str| ItemId::new(id).unwrap();
+        let sale = Sale {
+            id: SaleId::new("spring").unwrap(),
+            version: 1,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            is_closed: false,
+            opens_at: None,
+            closes_at: None,
+            hold: std::time::Duration::from_mins(15),
+            limit: None,
+            items: vec![SaleItem { id: item("shoe"), supply: 9, limit: None }],
+            steps: (0..n_steps).map(step).collect(),
+            buckets: 1,
+            orders_in_work_max: 100_000,
+        };
+        let line = |id: &str, take| Line { item: item(id), take };
+        Wanted {
+            sale: Arc::new(sale),
+            order: OrderId::new("o-1").unwrap(),
+            buyer: Buyer::new("jane & \"joe\"/ü").unwrap(),
+            cart: Cart::new(vec![line("shoe", 2), line("hat", 1)]).unwrap(),
+            data: data.map(|data| RawValue::from_string(data.to_owned()).unwrap()),
         }
     }
-    url
+
+    #[test]
+    fn what_is_stored_reads_as_the_saga_that_it_was() {
+        for n_steps in 0..3 {
+            for data in [None, Some("{\"note\": \"\\\"quoted\\\"\\n\"}")] {
+                let wanted = wanted(n_steps, data);
+                let gid = Gid::new("flash:spring:o-1~07").unwrap();
+                let now = Timestamp::from_us(7_000_000);
+                let saga = saga(&wanted, gid.clone(), now);
+                let read = read_stored(&saga.body, None, &gid).unwrap();
+                assert_eq!(*saga.spec, read, "{}", String::from_utf8_lossy(&saga.body));
+                assert_eq!(saga.state.status.is_final(), n_steps == 0);
+                assert_eq!(saga.state.rows.len(), read.row_count());
+                let n_done = saga.state.rows.iter().filter(|row| row.finished_at == Some(now));
+                assert_eq!(n_done.count(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_are_told_of_the_order_and_a_buyer_is_escaped_in_a_url() {
+        let wanted = wanted(1, Some("[1]"));
+        let saga = saga(&wanted, Gid::new("flash:spring:o-1~07").unwrap(), Timestamp::default());
+        assert_eq!(
+            saga.spec.steps[0].action,
+            "stock://spring/shoe?take=2&buyer=jane%20%26%20%22joe%22%2F%C3%BC"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&saga.spec.payloads[2]),
+            r#"{"sale":"spring","order_id":"o-1","gid":"flash:spring:o-1~07","buyer":"jane & \"joe\"/ü","items":[{"id":"shoe","take":2},{"id":"hat","take":1}],"data":[1]}"#
+        );
+    }
 }

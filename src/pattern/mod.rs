@@ -15,6 +15,7 @@ mod parking;
 mod parking_tests;
 mod round;
 mod saga;
+mod selling;
 mod tcc;
 #[cfg(test)]
 mod tests;
@@ -76,7 +77,7 @@ pub enum Target {
 pub enum Step {
     /// Call these, as soon as a state of at least [`Run::gate`] is stored.
     Call(Vec<Target>),
-    /// Nothing before the next answer.
+    /// Nothing before the next answer, or before [`Run::decides_at`].
     Await,
     /// The round is over: store the state and let go until then.
     Rest(Timestamp),
@@ -193,6 +194,17 @@ impl Run {
             self.set_progress(row, Progress::NotStarted, None);
         }
         false
+    }
+
+    /// When this round has something to decide although nothing was answered: whoever awaits answers
+    /// asks what is next again then.
+    ///
+    /// A saga turns back at its timeout, also while its actions are in flight.
+    pub fn decides_at(&self) -> Option<Timestamp> {
+        match self.global.spec.mode {
+            Mode::Saga => saga::times_out_at(self),
+            Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => None,
+        }
     }
 
     /// A call of `target` begins now: from here on it may have run.

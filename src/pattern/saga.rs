@@ -61,25 +61,17 @@ fn wait_for_submit(run: &mut Run, now: Timestamp) -> Decided {
 
 fn go_forward(run: &mut Run, now: Timestamp) -> Decided {
     if run.all_actions_done() {
-        run.decide(Status::Succeed, None);
-        return Decided::Again;
+        return run.sell_and_succeed();
     }
-    let times_out_at = run
-        .global
-        .spec
-        .options
-        .timeout_to_fail
-        .map(|timeout| (run.global.created_at.plus(timeout), timeout));
-    let must_stop = match times_out_at {
-        Some((at, timeout)) if now >= at => Some(timeout_reason(timeout)),
+    let times_out_at = times_out_at(run);
+    let must_stop = match (times_out_at, run.global.spec.options.timeout_to_fail) {
+        (Some(at), Some(timeout)) if now >= at => Some(timeout_reason(timeout)),
         _ if run.round.limit_reached => Some(limit_reason(run)),
         _ => None,
     };
     if let Some(reason) = must_stop {
-        // An action in flight may still succeed, and is compensated only after its answer.
-        if run.round.n_in_flight > 0 {
-            return Decided::Await;
-        }
+        // At once, also beside an action in flight: what it holds is given back from now on, and its
+        // own compensation alone waits for its answer.
         run.decide(Status::Aborting, Some(reason));
         return Decided::Again;
     }
@@ -90,7 +82,17 @@ fn go_forward(run: &mut Run, now: Timestamp) -> Decided {
     if run.round.n_in_flight > 0 {
         return Decided::Await;
     }
-    Decided::EndRound { at_the_latest: times_out_at.map(|(at, _)| at) }
+    Decided::EndRound { at_the_latest: times_out_at }
+}
+
+/// When a saga that goes forward turns back whatever its branches do, if it has a timeout. With all
+/// actions done it never does.
+pub(super) fn times_out_at(run: &Run) -> Option<Timestamp> {
+    if run.global.state.status != Status::Submitted || run.all_actions_done() {
+        return None;
+    }
+    let timeout = run.global.spec.options.timeout_to_fail?;
+    Some(run.global.created_at.plus(timeout))
 }
 
 fn limit_reason(run: &Run) -> String {

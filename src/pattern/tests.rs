@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::*;
 use bytes::Bytes;
 
-use crate::model::{Gid, Options, Orders, Resume, State, StepUrls};
+use crate::model::{Gid, Options, Orders, State, StepUrls};
 
 pub(super) const T0: Timestamp = Timestamp::from_us(1_000_000_000);
 
@@ -17,20 +17,10 @@ pub(super) fn global(
 ) -> Global {
     let step = |n: usize| StepUrls { action: format!("a{n}"), compensate: format!("c{n}") };
     let mut spec = Spec {
-        gid: Gid::new("g").unwrap(),
-        mode,
-        protocol: crate::model::Protocol::Http,
         steps: (1..=n_steps).map(step).collect(),
         payloads: vec![Bytes::new(); n_steps],
         query_prepared: "q".to_owned(),
-        options: Options::default(),
-        custom_data: String::new(),
-        concurrent: false,
-        orders: Orders::default(),
-        delay: Duration::ZERO,
-        resume: Resume::default(),
-        registered: Vec::new(),
-        branch_ids: Vec::new(),
+        ..Spec::new(Gid::new("g").unwrap(), mode)
     };
     change(&mut spec);
     let rows = spec.row_count();
@@ -133,6 +123,53 @@ fn a_saga_past_its_timeout_is_undone_without_another_action() {
     let (calls, _, after) = play(saga, T0.plus(Duration::from_secs(3)), &[]);
     assert_eq!((calls.as_str(), after.state.status), ("c1", Status::Failed));
     assert_eq!(after.state.reason.as_deref(), Some("Timeout after 3 seconds"));
+}
+
+/// A saga of two concurrent steps, both in flight.
+fn two_in_flight(change: impl FnOnce(&mut Options)) -> (Run, Target, Target) {
+    let saga = global(Mode::Saga, Status::Submitted, 2, |spec| {
+        spec.concurrent = true;
+        change(&mut spec.options);
+    });
+    let (first, second) = (Target::Row(1), Target::Row(3));
+    let mut run = Run::new(saga, Policy::default());
+    assert_eq!(run.next(T0), Step::Call(vec![first, second]));
+    (run, first, second)
+}
+
+#[test]
+fn a_timeout_is_decided_beside_actions_in_flight_and_undone_after_their_answers() {
+    let timeout = Duration::from_secs(3);
+    let (mut run, first, second) = two_in_flight(|options| options.timeout_to_fail = Some(timeout));
+    run.begun(first);
+    let times_out_at = T0.plus(timeout);
+    assert_eq!((run.next(T0), run.decides_at()), (Step::Await, Some(times_out_at)));
+    assert_eq!(run.next(times_out_at), Step::Await);
+    assert_eq!((run.global().state.status, run.decides_at()), (Status::Aborting, None));
+    assert_eq!(run.gate(), run.version(), "what follows waits until that is stored");
+    // What was not begun is not begun any more, and leaves no mark.
+    assert!(!run.is_wanted(second));
+    assert_eq!(run.global().state.rows[3].progress, Progress::NotStarted);
+    assert_eq!(run.next(times_out_at), Step::Await);
+    run.answer(first, Outcome::Success, times_out_at);
+    assert_eq!(run.global().state.rows[1].progress, Progress::Succeeded);
+    assert_eq!(run.next(times_out_at), Step::Call(vec![Target::Row(0)]));
+    run.answer(Target::Row(0), Outcome::Success, times_out_at);
+    assert_eq!(run.next(times_out_at), Step::Finish);
+    assert_eq!(run.global().state.reason.as_deref(), Some("Timeout after 3 seconds"));
+}
+
+#[test]
+fn the_retry_limit_is_decided_beside_an_action_in_flight() {
+    let (mut run, first, second) = two_in_flight(|options| options.retry_limit = Some(1));
+    run.answer(first, error(), T0);
+    assert_eq!(run.next(T0), Step::Call(vec![first]));
+    run.answer(first, error(), T0);
+    assert_eq!(run.next(T0), Step::Await);
+    assert_eq!(run.global().state.status, Status::Aborting);
+    // An error of what is undone is no reason to call it once more.
+    run.answer(second, error(), T0);
+    assert_eq!(run.next(T0), Step::Call(vec![Target::Row(0), Target::Row(2)]));
 }
 
 #[test]

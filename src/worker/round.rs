@@ -1,6 +1,6 @@
 //! One round: from a hold to the transaction's rest or end.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt, StreamExt,
@@ -54,10 +54,16 @@ struct Writing {
 /// The hold is over.
 struct Over;
 
+/// A timer is set so much later than its time: one that goes off before it would be set again and
+/// again.
+const TIMER_SLACK: Duration = Duration::from_millis(1);
+
 /// What a round waits for.
 enum Event {
     Revoked,
     Urged,
+    /// It is time to decide without an answer.
+    Due,
     Written(Written),
     Stands(Result<(), Over>),
     Answered(Target, Outcome),
@@ -77,6 +83,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         let mut to_call: Vec<Target> = Vec::new();
         let mut write = pin!(Fuse::terminated());
         let mut standing = pin!(Fuse::terminated());
+        let mut timer = pin!(Fuse::terminated());
         let mut writing: Option<Writing> = None;
         let mut ending = Ending::None;
         loop {
@@ -120,6 +127,15 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 );
                 return RoundEnd::Over;
             }
+            // Only where there is something to decide by the clock; and after `next`, which has decided
+            // what is due already.
+            if ending == Ending::None
+                && timer.is_terminated()
+                && let Some(at) = run.decides_at()
+            {
+                let left = at.since(self.clock.redis_now());
+                timer.set(self.clock.sleep(left + TIMER_SLACK).fuse());
+            }
 
             let event = tokio::select! {
                 biased;
@@ -129,19 +145,21 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 Some((target, outcome)) = calls.next(), if !calls.is_empty() => {
                     Event::Answered(target, outcome)
                 }
+                () = &mut timer, if !timer.is_terminated() => Event::Due,
                 () = self.next_urge(), if !self.giving_up.is_cancelled() => Event::Urged,
             };
             match event {
                 Event::Revoked
                 | Event::Written(Written::Refused | Written::Broken)
                 | Event::Stands(Err(Over)) => return RoundEnd::Over,
-                Event::Urged | Event::Stands(Ok(())) => {}
+                Event::Urged | Event::Due | Event::Stands(Ok(())) => {}
                 // Nothing was called: what is prepared has no calls of this kind.
                 Event::Written(Written::Reread(taken)) => {
                     let again = Held::taken(*taken, self.settings.policy);
                     Held { run, first, stored_version, n } = again;
                     spec = Arc::clone(&run.global().spec);
                     to_call.clear();
+                    timer.set(Fuse::terminated());
                     (writing, ending) = (None, Ending::None);
                 }
                 Event::Written(Written::Stored) => {

@@ -8,9 +8,11 @@
 
 mod api;
 mod branch;
+mod cluster;
 mod demo;
 mod differential;
 mod docker;
+mod flash;
 mod interop;
 mod local_redis;
 mod processes;

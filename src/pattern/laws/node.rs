@@ -12,8 +12,8 @@ pub(super) struct Node {
     pub(super) stored_version: u64,
     /// A record on its way, frozen.
     pub(super) sent: Option<(u64, State)>,
-    /// Calls that wait for a version to be stored.
-    pub(super) waiting: Vec<(Target, u64)>,
+    /// Calls that wait until what they follow from is stored.
+    pub(super) waiting: Vec<Target>,
     pub(super) under_way: Vec<Target>,
     pub(super) end: Option<Step>,
 }
@@ -35,7 +35,7 @@ impl Node {
     pub(super) fn asks_what_next(&mut self, now: Timestamp) {
         let Self { run, waiting, .. } = self;
         let before = (run.version(), run.global().clone());
-        waiting.retain(|&(target, _)| run.is_wanted(target));
+        waiting.retain(|&target| run.is_wanted(target));
         is_lawful(before, run);
         loop {
             let before = (self.run.version(), self.run.global().clone());
@@ -48,11 +48,12 @@ impl Node {
                     for target in targets {
                         assert!(!self.has_open(target), "called while its call is under way");
                         self.facts.hands_out(target, self.run.global(), now);
-                        self.waiting.push((target, self.run.gate()));
+                        self.waiting.push(target);
                     }
                 }
                 Step::Await => {
                     assert!(!self.is_idle(), "awaits nothing");
+                    self.facts.awaits(&self.run, now);
                     return;
                 }
                 Step::Rest(_) | Step::Finish => {
@@ -80,7 +81,7 @@ impl Node {
     }
 
     fn has_open(&self, target: Target) -> bool {
-        self.under_way.contains(&target) || self.waiting.iter().any(|&(other, _)| other == target)
+        self.under_way.contains(&target) || self.waiting.contains(&target)
     }
 
     fn ends(&mut self, step: Step, now: Timestamp) {

@@ -132,17 +132,18 @@ impl World {
             let old = std::mem::replace(&mut self.stored.state, state);
             self.ledger.stores(&old, &self.stored);
             node.stored_version = version;
+            // As after everything that happens: of what waited for it, some may be wanted no more.
+            self.ask_what_next();
         }
     }
 
     /// Lets out a call whose gate is stored, unless its host has no room.
     fn call(&mut self, detail: usize, is_busy: bool) {
         let Some(node) = &mut self.node else { return };
-        let version = node.stored_version;
-        let free: Vec<usize> =
-            (0..node.waiting.len()).filter(|&at| node.waiting[at].1 <= version).collect();
-        let Some(&at) = free.get(detail % free.len().max(1)) else { return };
-        let (target, _) = node.waiting.remove(at);
+        if node.waiting.is_empty() || node.stored_version < node.run.gate() {
+            return;
+        }
+        let target = node.waiting.remove(detail % node.waiting.len());
         node.begins(target);
         if is_busy {
             self.hear(self.under_way().len() - 1, Outcome::Busy);

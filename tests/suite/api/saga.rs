@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Api, assert_done, assert_ongoing, assert_refused, rests_for, saga, waiting, with};
+use super::{
+    Api, assert_done, assert_ongoing, assert_refused, rests_for, saga, us_between, waiting, with,
+};
 use crate::support::{
     participant::{Answer, Participant},
     redis::fresh_name,
@@ -133,6 +135,28 @@ async fn at_its_timeout_a_saga_is_undone() {
     assert_eq!(bank.paths_of(&gid), ["/1", "/2", "/undo2", "/undo1"]);
     let found = api.query(&gid).await;
     assert_eq!(found["transaction"]["rollback_reason"], json!("Timeout after 1 seconds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_is_decided_while_an_action_hangs_which_is_undone_after_its_answer() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let gid = fresh_name();
+    bank.answers("/1", &[Answer::Held]);
+    let times = json!({"timeout_to_fail": 1, "request_timeout": 60});
+    assert_done(&api.submit(&with(saga(&gid, 2, &bank), times)).await);
+    while api.status(&gid).await != "aborting" {
+        tokio::task::yield_now().await;
+    }
+    let stored = &api.query(&gid).await["transaction"];
+    let after = us_between(&stored["create_time"], &stored["update_time"]);
+    assert!((1_000_000..1_300_000).contains(&after), "decided after {after} us");
+    assert_eq!(stored["rollback_reason"], json!("Timeout after 1 seconds"));
+    assert_eq!(bank.paths_of(&gid), ["/1"]);
+
+    bank.release("/1");
+    assert_eq!(api.ended(&gid).await, "failed");
+    assert_eq!(bank.paths_of(&gid), ["/1", "/undo1"]);
+    assert_eq!(branches(&api, &gid).await[..2], ["01 compensate succeed", "01 action succeed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use tandem::{
     },
 };
 
-use super::model_entry::Entry;
+use super::{model_entry::Entry, model_flash::FlashSales};
 
 /// All that is stored.
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ pub(crate) struct Tables {
     pub(crate) topics: BTreeMap<String, Topic>,
     /// The requests that changed a topic.
     pub(crate) topic_requests: HashSet<Token>,
+    pub(crate) flash: FlashSales,
 }
 
 /// What becomes of a hold with a record.
@@ -107,7 +108,7 @@ impl Tables {
         }
     }
 
-    fn create(&mut self, item: &Submit, now: Timestamp) -> Submitted {
+    pub(crate) fn create(&mut self, item: &Submit, now: Timestamp) -> Submitted {
         let gid = &item.spec.gid;
         let mut entry = Entry::new(Arc::clone(&item.spec), item.state.clone(), &item.token, now);
         let is_final = item.state.status.is_final();
@@ -295,7 +296,9 @@ impl Tables {
                 state.not_before = Some(now.plus(entry.spec.delay));
             }
         }
+        let status = state.status;
         entry.write(state, record.n, now);
+        self.flash.turned(gid, status, now);
         match hold {
             Hold::Kept => {}
             Hold::EndsUntil(at) => {

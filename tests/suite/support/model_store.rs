@@ -8,7 +8,7 @@ use std::{
 };
 
 use tandem::{
-    model::{Gid, Timestamp, Token, Topic},
+    model::{Gid, Mode, Status, Timestamp, Token, Topic},
     store::{
         Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
         Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
@@ -18,6 +18,7 @@ use tandem::{
 
 use super::{
     model_entry::Entry,
+    model_flash::bucket_of,
     model_listing,
     model_rules::{Hold, Tables},
     time::ManualTime,
@@ -57,12 +58,39 @@ impl ModelStore {
         self.tables().due.clone()
     }
 
+    /// The URLs of who subscribes to `topic`.
+    pub(crate) fn subscribers(&self, topic: &str) -> Vec<String> {
+        let subscribers = self.tables().topics.get(topic).map(|it| it.subscribers.clone());
+        subscribers.into_iter().flatten().map(|it| it.url).collect()
+    }
+
+    /// Forgets that a workflow has ended, as no store may.
+    pub(crate) fn reopen(&self, gid: &Gid) {
+        if let Some(entry) = self.tables().entries.get_mut(gid)
+            && entry.spec.mode == Mode::Workflow
+        {
+            entry.state.status = Status::Prepared;
+        }
+    }
+
+    /// Makes all for sale that came back, as if time had passed.
+    pub(crate) fn reopen_all(&self) {
+        let mut tables = self.tables();
+        for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
+            item.reopens_at = None;
+        }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // A test that panicked elsewhere has failed already; what is stored is still whole.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run<T>(&self, rule: impl FnOnce(&mut Tables, Timestamp) -> T) -> Result<T, StoreError> {
+    /// Runs `rule` over what is stored, at its time.
+    pub(crate) fn run<T>(
+        &self,
+        rule: impl FnOnce(&mut Tables, Timestamp) -> T,
+    ) -> Result<T, StoreError> {
         Ok(rule(&mut self.tables(), self.time.now()))
     }
 }
@@ -144,7 +172,10 @@ impl Store for ModelStore {
     }
 
     fn shard_of(&self, gid: &Gid) -> usize {
-        gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards
+        bucket_of(gid).map_or_else(
+            || gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards,
+            |bucket| bucket.shard % self.shards,
+        )
     }
 
     async fn claim_due(

@@ -1,0 +1,105 @@
+//! What became of the sale, as a table, and what should have become of it.
+
+use super::{SUPPLY, ledger::Payments};
+use crate::demo::{
+    check::{Checks, Wrong},
+    page::grouped,
+};
+
+/// What became of the sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) buyers: usize,
+    pub(super) double_clicks: usize,
+    /// Requests that were answered.
+    pub(super) answers: usize,
+    /// Accepted orders, as the buyers know them.
+    pub(super) accepted: usize,
+    /// Repeats whose answer was another than the first one.
+    pub(super) differing: usize,
+    /// Transactions of orders that ended as succeed, and as failed.
+    pub(super) succeeded: usize,
+    pub(super) failed: usize,
+    /// Answers "sold out" and "limit reached".
+    pub(super) sold_out: usize,
+    pub(super) limit_reached: usize,
+    pub(super) payments: Payments,
+    pub(super) books: Books,
+    /// How often the books were read while the sale ran; each time they were balanced.
+    pub(super) looks: usize,
+    /// What a recount of all reservations found.
+    pub(super) differences: Vec<String>,
+}
+
+/// The books of the sale in one read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Books {
+    pub(super) supply: u64,
+    pub(super) available: u64,
+    pub(super) held: u64,
+    pub(super) sold: u64,
+    /// Orders that were ever accepted.
+    pub(super) orders: u64,
+    pub(super) orders_in_work: u64,
+}
+
+impl Books {
+    /// Whether every unit is in one place.
+    pub(super) fn are_balanced(&self) -> bool {
+        let places = [self.held, self.sold].into_iter();
+        places.fold(self.available, u64::saturating_add) == self.supply
+    }
+}
+
+impl Outcome {
+    /// The rows of the table: what, how many, and what there is to say of it.
+    pub(super) fn rows(&self) -> Vec<(&'static str, usize, String)> {
+        let (payments, books) = (&self.payments, &self.books);
+        let number = |units: u64| usize::try_from(units).unwrap_or(usize::MAX);
+        let row = |what, number, note: &str| (what, number, note.to_owned());
+        let clicks = format!("{} of them clicked twice at once", grouped(self.double_clicks));
+        let sold_out = format!("{} times sold out, without a trace", grouped(self.sold_out));
+        let [supply, left, held] =
+            [books.supply, books.available, books.held].map(|units| grouped(number(units)));
+        let sum = format!("= {supply} supplied - {left} left - {held} held");
+        vec![
+            row("buyers", self.buyers, &clicks),
+            row("answers", self.answers, &sold_out),
+            row("orders accepted", self.accepted, "each with one answer, however often asked"),
+            row("  paid and sold", self.succeeded, ""),
+            row("  rolled back", self.failed, "their units were sold to others"),
+            row("second orders", self.limit_reached, "refused: the limit is 1"),
+            row("buyers with two", payments.buyers_with_two, ""),
+            row("payments", payments.charged, "at the payment desk"),
+            row("  refunded", payments.refunded, "they came after the hold time"),
+            row("units sold", number(books.sold), &sum),
+            row("looks at the books", self.looks, "balanced each time, while the sale ran"),
+            row("differences", self.differences.len(), "found by a recount of all reservations"),
+        ]
+    }
+
+    /// Whether all is as it should be.
+    ///
+    /// # Errors
+    /// Everything that is not.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        let mut checks = Checks::default();
+        let supply = SUPPLY;
+        let books = Books {
+            supply: supply as u64,
+            available: 0,
+            held: 0,
+            sold: supply as u64,
+            orders: self.accepted as u64,
+            orders_in_work: 0,
+        };
+        checks.same("books", &format!("{:?}", self.books), &format!("{books:?}"));
+        checks.same("orders that succeeded", &self.succeeded, &supply);
+        checks.same("orders that ended", &(self.succeeded + self.failed), &self.accepted);
+        checks.same("answers that differ from the first", &self.differing, &0);
+        checks.same("payments kept", &(self.payments.charged - self.payments.refunded), &supply);
+        checks.same("buyers who paid twice", &self.payments.buyers_with_two, &0);
+        checks.same("differences in the recount", &self.differences.join(", "), &"");
+        checks.result()
+    }
+}

@@ -1,0 +1,15 @@
+//! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
+pub(crate) mod table;
+
+mod bad_input;
+mod differential;
+mod hold_time;
+mod limits;
+mod openapi;
+mod orders;
+mod property;
+mod reconcile;
+mod sales;
+mod shop;
+mod sold_out;
+mod waiting_room;
