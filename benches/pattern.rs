@@ -2,15 +2,12 @@
 //!
 //! `cargo bench --bench pattern` says how long one whole round takes.
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tandem::{
-    model::{
-        Gid, Global, Mode, Options, Orders, Outcome, Protocol, Resume, Spec, State, Status,
-        StepUrls, Timestamp,
-    },
+    model::{Gid, Global, Mode, Outcome, Spec, State, Status, StepUrls, Timestamp},
     pattern::{Policy, Run, Step, Target, describe},
 };
 
@@ -26,20 +23,12 @@ fn two_step_saga() -> Global {
         compensate: url(&format!("step{n}_undo")),
     };
     let spec = Spec {
-        gid: Gid::from_http("two-step-saga").unwrap_or_else(|error| panic!("{error}")),
-        mode: Mode::Saga,
-        protocol: Protocol::Http,
         steps: vec![step(1), step(2)],
         payloads: vec![Bytes::from_static(br#"{"amount":30}"#); 2],
-        query_prepared: String::new(),
-        options: Options::default(),
-        custom_data: String::new(),
-        concurrent: false,
-        orders: Orders::default(),
-        delay: Duration::ZERO,
-        resume: Resume::default(),
-        registered: Vec::new(),
-        branch_ids: Vec::new(),
+        ..Spec::new(
+            Gid::from_http("two-step-saga").unwrap_or_else(|error| panic!("{error}")),
+            Mode::Saga,
+        )
     };
     let rows = spec.row_count();
     Global { spec: Arc::new(spec), created_at: NOW, state: State::new(Status::Submitted, rows) }

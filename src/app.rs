@@ -34,6 +34,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The histograms are folded, and Redis is looked at, this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// What other nodes left half done of flash sales is looked for this often.
+const SALES_UPKEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// Between two tries to reach Redis at the start.
 const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -124,7 +127,7 @@ async fn serve_on(
     let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(&clock)));
     let flash = Flash::new(
         Arc::clone(&store),
-        sales,
+        Arc::clone(&sales),
         Arc::clone(&clock),
         Arc::clone(&metrics),
         &process_start_id,
@@ -150,6 +153,7 @@ async fn serve_on(
     let _starting = routers.send_replace(router);
     tracing::info!(%http_addr, process_start_id, "serving");
     let upkeep = tokio::spawn(upkeep(metrics, store));
+    let sales_upkeep = tokio::spawn(sales_upkeep(sales));
     stop.cancelled().await;
     tracing::info!("stopping: what is held is finished or handed back");
     if !worker.drain(config.drain_timeout).await {
@@ -158,6 +162,7 @@ async fn serve_on(
         );
     }
     upkeep.abort();
+    sales_upkeep.abort();
     Ok(())
 }
 
@@ -234,6 +239,13 @@ async fn upkeep(metrics: Arc<Metrics>, store: Arc<RedisStore>) {
             Err(error) if error.is_passing() => tracing::debug!(%error, "Redis was not checked"),
             Err(error) => tracing::error!(%error, "this node and what is stored do not fit"),
         }
+    }
+}
+
+async fn sales_upkeep(sales: Arc<Sales<RedisStore, SystemClock>>) {
+    loop {
+        tokio::time::sleep(SALES_UPKEEP_EVERY).await;
+        sales.upkeep().await;
     }
 }
 

@@ -8,7 +8,7 @@
 //! - [`api`]: bytes in, bytes out; parses, checks and words the replies
 //! - [`wire`]: the protocol's JSON: reads requests tolerantly
 //! - [`service`]: the use cases that every API calls
-//! - [`flash`]: flash sales: definitions and books, orders, what is known to be sold out
+//! - [`flash`]: flash sales: definitions, books, orders, stock, what is sold out
 //! - [`pattern`]: pure decisions: what to do next, and what an answer means
 //! - [`worker`]: claims due transactions and drives each to its next rest
 //! - [`branch`]: calls the participants and reads their answers
@@ -16,6 +16,7 @@
 //! - [`store`]: the only room that knows Redis
 //! - [`local_redis`]: a Redis of tandem's own, for where none is given
 //! - [`health`]: asks a node whether it is well
+//! - [`reconcile`]: asks a node to recount a flash sale
 //! - [`model`]: the values that all of them speak of
 //! - [`clock`]: the only caller of the system clock
 //! - [`telemetry`]: metric names, labels and units; logs
@@ -35,6 +36,7 @@ pub mod health;
 pub mod local_redis;
 pub mod model;
 pub mod pattern;
+pub mod reconcile;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use tandem::{
     app,
     config::{self, Config},
-    demo, health, local_redis,
+    demo, health, local_redis, reconcile,
     telemetry::logging,
 };
 
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Some(("serve", flags)) => serve(flags),
         Some((demo::COMMAND, flags)) => exit(demonstrate(flags)),
         Some((health::COMMAND, flags)) => exit(health::run(flags)),
+        Some((reconcile::COMMAND, flags)) => exit(recount(flags)),
         Some((local_redis::CHILD_COMMAND, flags)) => redis_child(flags),
         // clap refuses whatever is not declared.
         _ => ExitCode::from(USAGE),
@@ -37,6 +38,7 @@ fn command() -> Command {
         ))
         .subcommand(demo::command())
         .subcommand(health::command())
+        .subcommand(reconcile::command())
         .subcommand(local_redis::child_command())
 }
 
@@ -74,6 +76,11 @@ fn run(config: Config) -> anyhow::Result<()> {
 fn demonstrate(flags: &ArgMatches) -> anyhow::Result<()> {
     install_cryptography()?;
     demo::run(flags)
+}
+
+fn recount(flags: &ArgMatches) -> anyhow::Result<()> {
+    install_cryptography()?;
+    reconcile::run(flags)
 }
 
 /// HTTP clients take it from the process.

@@ -1,4 +1,4 @@
-//! The clients: a closed loop over many connections, in the calling thread.
+//! The clients: a closed loop over many connections, or one at a given rate, in the calling thread.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -12,15 +12,12 @@ use rustix::{
     fd::OwnedFd,
     io::Errno,
 };
-use serde_json::json;
 
-use crate::{Scenario, http::Connection, processes::check_interrupted, sink::NOTED_PATH};
-
-/// A gid ends in a number of so many digits, so that all requests are of one length.
-pub(crate) const NUMBER_DIGITS: usize = 10;
-
-/// Bytes of each branch's payload; the figures of other houses were taken with as many.
-const PAYLOAD_BYTES: usize = 100;
+use crate::{
+    exchange::{Answer, Peer, Template},
+    http::Connection,
+    processes::check_interrupted,
+};
 
 /// Delay of the messages in the delay scenario.
 pub(crate) const DELAY: Duration = Duration::from_secs(1);
@@ -29,37 +26,34 @@ pub(crate) const DELAY: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// How long a Ctrl-C may go unseen while nobody answers.
-const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-
-/// A gid's number before it is filled in.
-const BLANK: &str = "##########";
+const WAIT: Duration = Duration::from_millis(100);
 
 /// When a run ends.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
-    /// No request is sent after this time; those under way are awaited.
+    /// No transaction is begun after this time; those under way are awaited.
     Elapsed(Duration),
-    /// So many requests were sent and answered.
+    /// So many were begun and answered.
     Sent(u64),
 }
 
 /// What a run saw.
 pub(crate) struct Run {
-    /// Number in the gid of the first request; those after it count on.
+    /// Number of the first transaction; those after it count on.
     pub(crate) first_number: u64,
     pub(crate) started_at: Instant,
     pub(crate) ended_at: Instant,
-    /// Times of sending, by number from `first_number`.
+    /// Times of beginning, by number from `first_number`; at a given rate, when it was to begin.
     pub(crate) sent_at: Vec<Instant>,
-    /// From sending to the last byte of the answer, of the requests that were accepted.
+    /// From beginning to the last byte of the last answer, of those that were accepted.
     pub(crate) latencies: Vec<Duration>,
-    /// Requests that were not answered with 200.
+    /// Requests that were not answered as they were to be.
     pub(crate) n_refused: u64,
     /// The first of those answers.
     pub(crate) refusal: Option<String>,
 }
 
-/// The connections to one server.
+/// The connections to one server, and to its Redis where the shop asks that, too.
 pub(crate) struct Generator {
     server: SocketAddr,
     epoll: OwnedFd,
@@ -69,96 +63,70 @@ pub(crate) struct Generator {
 }
 
 struct Client {
-    connection: Connection,
+    tandem: Connection,
+    redis: Option<Connection>,
+    /// Which of the transaction's requests is under way.
+    stage: usize,
+    number: u64,
     sent_at: Instant,
 }
 
-/// A request in which only the gid's number changes.
-pub(crate) struct Template {
-    bytes: Vec<u8>,
-    number_at: usize,
-}
-
 impl Generator {
-    /// Opens `n_connections` to `server`.
+    /// Opens `n_connections` to `server`, and as many to `redis`.
     ///
     /// # Errors
-    /// When the server does not take them.
-    pub(crate) fn connect(server: SocketAddr, n_connections: usize) -> Result<Self> {
+    /// When one of them does not take them.
+    pub(crate) fn connect(
+        server: SocketAddr,
+        redis: Option<SocketAddr>,
+        n_connections: usize,
+    ) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut clients = Vec::with_capacity(n_connections);
         for at in 0..n_connections {
-            let stream = TcpStream::connect(server)
-                .with_context(|| format!("connection {} to {server}", at + 1))?;
-            let connection = Connection::new(stream)?;
-            let token = epoll::EventData::new_u64(at as u64);
-            epoll::add(&epoll, &connection, token, epoll::EventFlags::IN)?;
-            clients.push(Client { connection, sent_at: Instant::now() });
+            let open = |address: SocketAddr| {
+                let stream = TcpStream::connect(address)
+                    .with_context(|| format!("connection {} to {address}", at + 1))?;
+                let connection = Connection::new(stream)?;
+                let token = epoll::EventData::new_u64(at as u64);
+                epoll::add(&epoll, &connection, token, epoll::EventFlags::IN)?;
+                anyhow::Ok(connection)
+            };
+            clients.push(Client {
+                tandem: open(server)?,
+                redis: redis.map(open).transpose()?,
+                stage: 0,
+                number: 0,
+                sent_at: Instant::now(),
+            });
         }
         // Two runs on one Redis must not meet in a gid.
         let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros();
-        Ok(Self {
-            server,
-            epoll,
-            clients,
-            gid_prefix: format!("load-{started:x}-"),
-            next_number: 0,
-        })
+        let gid_prefix = format!("load-{started:x}-");
+        Ok(Self { server, epoll, clients, gid_prefix, next_number: 0 })
     }
 
-    /// The submit of `scenario`, whose branches are at `sink`.
-    ///
-    /// # Errors
-    /// None in practice: only a fault of this file.
-    pub(crate) fn template(
-        &self,
-        scenario: Scenario,
-        sink: SocketAddr,
-        wait: bool,
-    ) -> Result<Template> {
-        let gid = format!("{}{BLANK}", self.gid_prefix);
-        let payload = payload();
-        let url = |path: &str| format!("http://{sink}{path}");
-        let body = match scenario {
-            Scenario::SagaHttp => json!({
-                "gid": gid, "trans_type": "saga", "wait_result": wait,
-                "steps": [
-                    {"action": url("/out"), "compensate": url("/out-undo")},
-                    {"action": url("/in"), "compensate": url("/in-undo")},
-                ],
-                "payloads": [payload, payload],
-            }),
-            Scenario::SagaEmpty => json!({
-                "gid": gid, "trans_type": "saga", "wait_result": wait,
-                "steps": [{"action": "", "compensate": ""}, {"action": "", "compensate": ""}],
-                "payloads": [payload, payload],
-            }),
-            Scenario::MsgHttp => json!({
-                "gid": gid, "trans_type": "msg", "wait_result": wait,
-                "steps": [{"action": url("/in")}], "payloads": [payload],
-            }),
-            Scenario::Delay => json!({
-                "gid": gid, "trans_type": "msg",
-                "custom_data": json!({"delay": DELAY.as_secs()}).to_string(),
-                "steps": [{"action": url(NOTED_PATH)}], "payloads": [payload],
-            }),
-        }
-        .to_string();
-        let request = format!(
-            "POST /api/dtmsvr/submit HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            self.server,
-            body.len()
-        );
-        let number_at = request.find(BLANK).context("the gid is not in the request")?;
-        Ok(Template { bytes: request.into_bytes(), number_at })
+    /// The server.
+    pub(crate) fn server(&self) -> SocketAddr {
+        self.server
     }
 
-    /// Keeps one request under way on every connection until `until`, and awaits the answers.
+    /// With what all gids begin.
+    pub(crate) fn gid_prefix(&self) -> &str {
+        &self.gid_prefix
+    }
+
+    /// Keeps one transaction under way on every connection until `until`, or begins `rate` of them a
+    /// second, and awaits the answers.
     ///
     /// # Errors
     /// When a connection breaks, nobody answers for 30 s, or Ctrl-C was pressed.
-    pub(crate) fn run(&mut self, template: &mut Template, until: Until) -> Result<Run> {
+    pub(crate) fn run(
+        &mut self,
+        templates: &mut [Template],
+        until: Until,
+        rate: Option<f64>,
+    ) -> Result<Run> {
         let started_at = Instant::now();
         let mut run = Run {
             first_number: self.next_number,
@@ -169,23 +137,26 @@ impl Generator {
             n_refused: 0,
             refusal: None,
         };
-        let mut n_under_way = 0_usize;
-        for client in &mut self.clients {
-            if may_send(until, &run, Instant::now()) {
-                client.submit(template, &mut self.next_number, &mut run)?;
-                n_under_way += 1;
-            }
-        }
+        let mut idle: Vec<usize> = (0..self.clients.len()).collect();
         let mut events = Vec::with_capacity(256);
         let mut heard_at = Instant::now();
-        while n_under_way > 0 {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&WAIT)) {
+        loop {
+            let next_at = self.begin_what_is_due(templates, until, rate, &mut idle, &mut run)?;
+            let n_under_way = self.clients.len() - idle.len();
+            if n_under_way == 0 && next_at.is_none() {
+                break;
+            }
+            // With no client idle, only an answer matters.
+            let wait = next_at
+                .filter(|_| !idle.is_empty())
+                .map_or(WAIT, |at| at.saturating_duration_since(Instant::now()).min(WAIT));
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timespec(wait))) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
             check_interrupted()?;
             let now = Instant::now();
-            if !events.is_empty() {
+            if !events.is_empty() || n_under_way == 0 {
                 heard_at = now;
             } else if now - heard_at > SILENCE_MAX {
                 bail!("{n_under_way} requests were not answered within {SILENCE_MAX:?}");
@@ -193,70 +164,95 @@ impl Generator {
             for event in events.drain(..) {
                 let at = usize::try_from(event.data.u64())?;
                 let Some(client) = self.clients.get_mut(at) else { continue };
-                if !client.receive(&mut run)? {
-                    continue;
-                }
-                n_under_way -= 1;
-                if may_send(until, &run, Instant::now()) {
-                    client.submit(template, &mut self.next_number, &mut run)?;
-                    n_under_way += 1;
+                if client.receive(templates, &mut run)? {
+                    idle.push(at);
                 }
             }
         }
         run.ended_at = Instant::now();
         Ok(run)
     }
+
+    /// Begins what may begin now on idle connections. Answers when the next one is to begin, `None`
+    /// if none is.
+    fn begin_what_is_due(
+        &mut self,
+        templates: &mut [Template],
+        until: Until,
+        rate: Option<f64>,
+        idle: &mut Vec<usize>,
+        run: &mut Run,
+    ) -> Result<Option<Instant>> {
+        loop {
+            let now = Instant::now();
+            let n_sent = run.sent_at.len();
+            let due_at = rate
+                .map_or(now, |rate| run.started_at + Duration::from_secs_f64(n_sent as f64 / rate));
+            let is_over = match until {
+                Until::Elapsed(duration) => due_at - run.started_at >= duration,
+                Until::Sent(n) => n_sent as u64 >= n,
+            };
+            if is_over {
+                return Ok(None);
+            }
+            if due_at > now {
+                return Ok(Some(due_at));
+            }
+            let Some(client) = idle.pop().and_then(|at| self.clients.get_mut(at)) else {
+                return Ok(Some(due_at));
+            };
+            (client.stage, client.number, client.sent_at) = (0, self.next_number, due_at);
+            self.next_number += 1;
+            run.sent_at.push(due_at);
+            client.send(templates)?;
+        }
+    }
 }
 
 impl Client {
-    fn submit(&mut self, template: &mut Template, number: &mut u64, run: &mut Run) -> Result<()> {
-        template.set_number(*number);
-        *number += 1;
-        self.sent_at = Instant::now();
-        run.sent_at.push(self.sent_at);
-        self.connection.send(&template.bytes).context("sending a request")
+    fn send(&mut self, templates: &mut [Template]) -> Result<()> {
+        let template = templates.get_mut(self.stage).context("no such request")?;
+        let peer = template.peer;
+        let bytes = template.numbered(self.number);
+        self.connection(peer)?.send(bytes).context("sending a request")
     }
 
-    /// Reads; says true when the answer is whole.
-    fn receive(&mut self, run: &mut Run) -> Result<bool> {
-        if !self.connection.receive().context("reading an answer")? {
+    fn connection(&mut self, peer: Peer) -> Result<&mut Connection> {
+        match peer {
+            Peer::Tandem => Ok(&mut self.tandem),
+            Peer::Redis => self.redis.as_mut().context("this run has no connections to Redis"),
+        }
+    }
+
+    /// Reads; says true when the transaction's last answer is whole.
+    fn receive(&mut self, templates: &mut [Template], run: &mut Run) -> Result<bool> {
+        let template = templates.get(self.stage).context("no such request")?;
+        let peer = template.peer;
+        let connection = self.connection(peer)?;
+        if !connection.receive().context("reading an answer")? {
             bail!("the server closed a connection");
         }
-        let Some(answer) = self.connection.message()? else { return Ok(false) };
-        if answer.status() == 200 {
-            run.latencies.push(self.sent_at.elapsed());
-        } else {
-            run.n_refused += 1;
-            run.refusal.get_or_insert_with(|| {
-                format!("{} {}", answer.status(), String::from_utf8_lossy(answer.body))
-            });
+        match template.judge(connection.read())? {
+            Answer::Half => return Ok(false),
+            Answer::Good(length) => connection.consume(length),
+            Answer::Bad(length, text) => {
+                connection.consume(length);
+                run.n_refused += 1;
+                run.refusal.get_or_insert(text);
+                return Ok(true);
+            }
         }
-        let length = answer.length;
-        self.connection.consume(length);
+        self.stage += 1;
+        if self.stage < templates.len() {
+            self.send(templates)?;
+            return Ok(false);
+        }
+        run.latencies.push(self.sent_at.elapsed());
         Ok(true)
     }
 }
 
-impl Template {
-    fn set_number(&mut self, mut number: u64) {
-        let digits = self.bytes.iter_mut().skip(self.number_at).take(NUMBER_DIGITS);
-        for digit in digits.rev() {
-            *digit = b"0123456789"[(number % 10) as usize];
-            number /= 10;
-        }
-    }
-}
-
-fn may_send(until: Until, run: &Run, now: Instant) -> bool {
-    match until {
-        Until::Elapsed(duration) => now - run.started_at < duration,
-        Until::Sent(n) => (run.sent_at.len() as u64) < n,
-    }
-}
-
-/// A JSON object of exactly [`PAYLOAD_BYTES`].
-fn payload() -> String {
-    let bare = json!({"amount": 30, "note": ""}).to_string();
-    let note = "x".repeat(PAYLOAD_BYTES.saturating_sub(bare.len()));
-    json!({"amount": 30, "note": note}).to_string()
+fn timespec(duration: Duration) -> Timespec {
+    let tv_sec = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    Timespec { tv_sec, tv_nsec: duration.subsec_nanos().into() }
 }

@@ -63,12 +63,17 @@ impl Connection {
         }
     }
 
+    /// What was read and not yet taken.
+    pub(crate) fn read(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+
     /// The first whole message that was read, if there is one.
     ///
     /// # Errors
     /// When what was read is no message with a length.
     pub(crate) fn message(&self) -> Result<Option<Message<'_>>> {
-        Message::parse(self.buffer.get(..self.filled).unwrap_or_default())
+        Message::parse(self.read())
     }
 
     /// Drops the first `n` bytes that were read.
@@ -102,7 +107,11 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
+    /// The first whole message of `bytes`, if there is one.
+    ///
+    /// # Errors
+    /// When it is no message with a length.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
         let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return Ok(None) };
         let (head, rest) = bytes.split_at(end);
         let mut lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end);
@@ -138,13 +147,30 @@ fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 /// # Errors
 /// When nobody answers there within five seconds, or not in HTTP.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    ask(address, &format!("GET {path}"), "")
+}
+
+/// Posts `body` on a connection of its own: status and body of the answer.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Result<(u16, String)> {
+    ask(address, &format!("POST {path}"), body)
+}
+
+fn ask(address: SocketAddr, what: &str, body: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, GET_TIMEOUT)?;
     stream.set_read_timeout(Some(GET_TIMEOUT))?;
     stream.write_all(
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
+        format!(
+            "{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
     )?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    let message = Message::parse(&bytes)?.with_context(|| format!("half an answer to {path}"))?;
+    let message = Message::parse(&bytes)?.with_context(|| format!("half an answer to {what}"))?;
     Ok((message.status(), String::from_utf8_lossy(message.body).into_owned()))
 }

@@ -17,22 +17,33 @@
 //! - `delay`: messages with a delay of 1 s, submitted at once. Lateness runs from the moment of
 //!   sending plus the delay to the arrival at the sink, so the trip of the submit is in it; the run
 //!   fails when one arrives early or not at all.
+//! - `flash-order`: orders of a flash sale without steps: taken, stored and answered
+//! - `flash-step`: orders with one HTTP step, which runs after the answer; the rate counts until all
+//!   are finished
+//! - `flash-sold-out`: orders of a sale that has nothing left
+//! - `three-trips`: what a shop does that keeps its stock itself, in the same Redis: prepare a
+//!   message, take from the stock by a script of its own, submit
 //!
 //! # How to run it
 //!
 //! ```text
 //! cargo bench --bench load -- --pin 0-1
 //! cargo bench --bench load -- --scenario saga-http --tandem OTHER/tandem   # side by side
+//! cargo bench --bench load -- --pin 0-1 --scenario flash-order,flash-sold-out,three-trips
+//! cargo bench --bench load -- --scenario flash-order --before 1000000   # as many buyers before
+//! cargo bench --bench load -- --scenario flash-order --rate 17500       # latency at that load
 //! ```
 //!
 //! Compare only figures of one run, best with `--tandem`. Linux only: it uses epoll and /proc.
 #![expect(clippy::print_stdout, reason = "the figures are this program's output")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time; no other clock will do")]
 
+mod exchange;
 mod figures;
 mod generator;
 mod http;
 mod processes;
+mod requests;
 mod round;
 mod sink;
 
@@ -59,6 +70,14 @@ pub(crate) enum Scenario {
     MsgHttp,
     /// Messages with a delay of a second.
     Delay,
+    /// Orders of a flash sale without steps.
+    FlashOrder,
+    /// Orders of a flash sale with one HTTP step.
+    FlashStep,
+    /// Orders of a flash sale that is sold out.
+    FlashSoldOut,
+    /// Messages with the shop's own stock: prepare, take, submit.
+    ThreeTrips,
 }
 
 /// Puts tandem under load and prints what a transaction costs.
@@ -83,6 +102,13 @@ pub(crate) struct Options {
     /// all are finished.
     #[arg(long)]
     no_wait: bool,
+    /// Begin so many a second, at even distances, instead of as many as the connections carry; a
+    /// latency then runs from when it was to begin.
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive_rate)]
+    rate: Option<f64>,
+    /// So many transactions come before each measured run.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    before: u64,
     /// Bind all processes to these CPUs, as taskset takes them.
     #[arg(long, value_name = "CPUS")]
     pin: Option<String>,
@@ -109,6 +135,11 @@ pub(crate) struct Options {
 fn positive_seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().map_err(|e| format!("{e}"))?;
     if (0.1..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("0.1 to 3600".to_owned()) }
+}
+
+fn positive_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().map_err(|e| format!("{e}"))?;
+    if (0.1..=1e6).contains(&rate) { Ok(rate) } else { Err("0.1 to 1000000".to_owned()) }
 }
 
 /// The runs of one scenario with one binary.
@@ -188,6 +219,15 @@ fn measure(options: &Options) -> Result<Vec<Row>> {
 }
 
 impl Scenario {
+    /// Whether a transaction is over with its answer.
+    fn answers_last(self, options: &Options) -> bool {
+        match self {
+            Self::SagaHttp | Self::SagaEmpty | Self::MsgHttp => !options.no_wait,
+            Self::Delay | Self::FlashStep | Self::ThreeTrips => false,
+            Self::FlashOrder | Self::FlashSoldOut => true,
+        }
+    }
+
     fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
@@ -202,6 +242,6 @@ fn to_json(options: &Options, rows: &[Row]) -> String {
     });
     let runs: Vec<_> = runs.collect();
     let page = json!({"connections": options.connections, "seconds": options.seconds,
-        "wait": !options.no_wait, "pin": options.pin, "aof": options.aof, "runs": runs});
+        "wait": !options.no_wait, "pin": options.pin, "rate": options.rate, "before": options.before, "aof": options.aof, "runs": runs});
     format!("{page:#}\n")
 }

@@ -86,6 +86,8 @@ pub(crate) struct Stand {
     pub(crate) tandem: Process,
     pub(crate) http: SocketAddr,
     pub(crate) redis: Connection,
+    /// Where the own Redis listens for a shop.
+    pub(crate) redis_address: Option<SocketAddr>,
     _redis_server: Option<Process>,
     _folder: TempDir,
 }
@@ -97,8 +99,8 @@ impl Stand {
     /// When one of them does not start; the error holds the end of its log.
     pub(crate) fn start(tandem: &Path, options: &Options) -> Result<Self> {
         let folder = TempDir::with_prefix("tandem-load-")?;
-        let (mut redis_server, redis_url) = match &options.redis_url {
-            Some(url) => (None, url.clone()),
+        let (mut redis_server, redis_url, redis_address) = match &options.redis_url {
+            Some(url) => (None, url.clone(), None),
             None => start_redis(folder.path(), options)?,
         };
         let redis = connect(&redis_url, redis_server.as_mut())?;
@@ -110,24 +112,33 @@ impl Stand {
         tandem.wait_until("ready", || {
             http::get(http, "/readyz").is_ok_and(|(status, _)| status == 200)
         })?;
-        Ok(Self { tandem, http, redis, _redis_server: redis_server, _folder: folder })
+        Ok(Self {
+            tandem,
+            http,
+            redis,
+            redis_address,
+            _redis_server: redis_server,
+            _folder: folder,
+        })
     }
 }
 
-fn start_redis(folder: &Path, options: &Options) -> Result<(Option<Process>, String)> {
+type OwnRedis = (Option<Process>, String, Option<SocketAddr>);
+
+fn start_redis(folder: &Path, options: &Options) -> Result<OwnRedis> {
     let mut command = Command::new("redis-server");
+    let address = free_address()?;
+    let socket = folder.join("redis.sock");
+    command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
+    command.arg("--unixsocket").arg(&socket);
     let url = if options.redis_tcp {
-        let address = free_address()?;
-        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
         format!("redis://{address}")
     } else {
-        let socket = folder.join("redis.sock");
-        command.args(["--port", "0", "--unixsocket"]).arg(&socket);
         format!("unix://{}", socket.display())
     };
     command.args(["--save", "", "--appendonly", if options.aof { "yes" } else { "no" }]);
     command.args(["--appendfsync", "everysec", "--dir"]).arg(folder);
-    Ok((Some(Process::start(command, "redis-server", folder)?), url))
+    Ok((Some(Process::start(command, "redis-server", folder)?), url, Some(address)))
 }
 
 fn connect(url: &str, server: Option<&mut Process>) -> Result<Connection> {

@@ -14,6 +14,7 @@ use crate::{
     figures::{self, Figures, Page, Snapshot},
     generator::{DELAY, Generator, Run, Until},
     processes::{Stand, check_interrupted},
+    requests,
     sink::Sink,
 };
 
@@ -42,17 +43,26 @@ pub(crate) fn run(tandem: &Path, scenario: Scenario, options: &Options) -> Resul
 }
 
 fn drive(stand: &mut Stand, sink: &Sink, scenario: Scenario, options: &Options) -> Result<Figures> {
-    let mut generator = Generator::connect(stand.http, options.connections.into())?;
+    let redis = (scenario == Scenario::ThreeTrips).then_some(stand.redis_address).flatten();
+    let mut generator = Generator::connect(stand.http, redis, options.connections.into())?;
+    requests::prepare(scenario, stand, sink.address())?;
 
-    let wait = !options.no_wait && scenario != Scenario::Delay;
+    let wait = scenario.answers_last(options);
+    let templates = |generator: &Generator, scenario: Scenario| {
+        let (server, prefix) = (generator.server(), generator.gid_prefix());
+        requests::of(scenario, server, sink.address(), prefix, wait)
+    };
     let warmer = if scenario == Scenario::Delay { Scenario::MsgHttp } else { scenario };
-    let mut template = generator.template(warmer, sink.address(), wait)?;
-    let warm_up = generator.run(&mut template, Until::Elapsed(WARM_UP))?;
+    let mut warming = templates(&generator, warmer)?;
+    let warm_up = generator.run(&mut warming, Until::Elapsed(WARM_UP), None)?;
     check_accepted(&warm_up)?;
-    let n_warmed = warm_up.latencies.len();
-    wait_finished(stand, n_warmed)?;
+    let before = generator.run(&mut warming, Until::Sent(options.before), None)?;
+    let n_warmed = warm_up.latencies.len() + before.latencies.len();
+    if !wait {
+        wait_finished(stand, n_warmed)?;
+    }
 
-    let mut template = generator.template(scenario, sink.address(), wait)?;
+    let mut measured = templates(&generator, scenario)?;
     let before = Snapshot::take(stand)?;
     let n_calls_before = sink.calls();
     let until = if scenario == Scenario::Delay {
@@ -60,7 +70,7 @@ fn drive(stand: &mut Stand, sink: &Sink, scenario: Scenario, options: &Options) 
     } else {
         Until::Elapsed(Duration::from_secs_f64(options.seconds))
     };
-    let run = generator.run(&mut template, until)?;
+    let run = generator.run(&mut measured, until, options.rate)?;
     check_accepted(&run)?;
     let n = run.latencies.len();
     let mut figures = Figures::default();
@@ -83,7 +93,10 @@ fn drive(stand: &mut Stand, sink: &Sink, scenario: Scenario, options: &Options) 
 fn check_accepted(run: &Run) -> Result<()> {
     if let Some(refusal) = &run.refusal {
         let n = run.sent_at.len();
-        bail!("{} of {n} submits were not answered with 200; the first: {refusal}", run.n_refused);
+        bail!(
+            "{} of {n} requests were not answered as they were to be; the first: {refusal}",
+            run.n_refused
+        );
     }
     ensure!(!run.latencies.is_empty(), "nothing was submitted");
     Ok(())

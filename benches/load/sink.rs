@@ -21,7 +21,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{generator::NUMBER_DIGITS, http::Connection};
+use crate::{exchange::NUMBER_DIGITS, http::Connection};
 
 /// Calls to paths with this start are noted one by one.
 pub(crate) const NOTED_PATH: &str = "/noted";

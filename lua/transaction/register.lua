@@ -8,11 +8,13 @@
 --   [2] name of the branch's field
 --   [3] content of the branch
 --   [4] the most branches that it may have
+--   [5] the most bytes that the contents of its branches may have together
 --
 -- Returns now in µs, then for each item one of
 --   done                       it is there, by this call or an earlier one
 --   other_content              another branch has its name
---   too_many                   it has as many branches, or bytes of them, as it may have
+--   too_many                   it has as many branches as it may have
+--   too_large                  its branches would have more bytes than they may have
 --   { not_prepared, status }   it exists in another status
 --   { other_mode, mode }       it exists with another mode
 --   missing                    no such gid
@@ -22,12 +24,10 @@
 -- hold from nobody; a holder that leaves prepared says how many branches it knows of. Refused when
 -- Redis is full.
 
--- Of all branches of one transaction: they are read together, within the time of one call.
-local BYTES_MAX = 8 * 1024 * 1024
-
 local function register(k, a)
   local hash = KEYS[k]
-  local mode, name, content, n_max = ARGV[a], ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3])
+  local mode, name, content = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local n_max, bytes_max = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
 
   local stored = call('HMGET', hash, 's', 'k', name, 'z')
   if not stored[1] then
@@ -46,12 +46,15 @@ local function register(k, a)
     return string.sub(present, content_at) == content and 'done' or 'other_content'
   end
   local n_branches = tonumber(stored[2] or 0)
-  local n_bytes = (tonumber(stored[4]) or 0) + #content
-  if n_branches >= n_max or n_bytes > BYTES_MAX then
+  if n_branches >= n_max then
     return 'too_many'
+  end
+  local n_bytes = tonumber(stored[4] or 0) + #content
+  if n_bytes > bytes_max then
+    return 'too_large'
   end
   call('HSET', hash, name, n_branches .. ';' .. content, 'k', n_branches + 1, 'z', n_bytes)
   return 'done'
 end
 
-return each_item(1, 0, 4, register)
+return each_item(1, 0, 5, register)

@@ -95,30 +95,12 @@ fn without_credentials(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
-    use crate::model::{
-        Gid, Mode, Options, Orders, Protocol, Resume, Spec, State, Status, Timestamp,
-    };
+    use crate::model::{Gid, Mode, Spec, State, Status, Timestamp};
 
     fn global() -> Global {
-        let spec = Spec {
-            gid: Gid::new("g\"1").unwrap(),
-            mode: Mode::Saga,
-            protocol: Protocol::Http,
-            steps: Vec::new(),
-            payloads: Vec::new(),
-            query_prepared: String::new(),
-            options: Options::default(),
-            custom_data: String::new(),
-            concurrent: false,
-            orders: Orders::default(),
-            delay: Duration::ZERO,
-            resume: Resume::default(),
-            branch_ids: Vec::new(),
-            registered: Vec::new(),
-        };
+        let spec = Spec::new(Gid::new("g\"1").unwrap(), Mode::Saga);
         let state = State::new(Status::Submitted, 0);
         Global { spec: Arc::new(spec), created_at: Timestamp::from_us(1), state }
     }

@@ -9,13 +9,12 @@ use std::{
     },
 };
 
-use metrics::Gauge;
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{Counted, metrics::Metrics};
 
 use super::{
     connection::Connection,
@@ -182,22 +181,6 @@ impl Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.host.admitted.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Is counted in a gauge until it is dropped, also by a caller that gives up.
-struct Counted(Gauge);
-
-impl Counted {
-    fn up(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::{
-    SaleError, Sales,
+    SaleError, SaleStatus, Sales,
     digest::Digest,
     draft::{NewSale, SaleChanges, restock_digest, restocked},
 };
@@ -34,7 +34,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
     ///
     /// # Errors
     /// See [`SaleError`].
-    pub async fn create(&self, new: NewSale, request_id: &str) -> Result<Arc<Sale>, SaleError> {
+    pub async fn create(&self, new: NewSale, request_id: &str) -> Result<SaleStatus, SaleError> {
         let digest = new.digest();
         let sale = new.into_sale(self.store.shard_count())?;
         let id = sale.id.clone();
@@ -60,7 +60,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         id: &SaleId,
         changes: &SaleChanges,
         request_id: &str,
-    ) -> Result<Arc<Sale>, SaleError> {
+    ) -> Result<SaleStatus, SaleError> {
         self.apply(id, request_id, changes.digest(), |sale| changes.apply(sale)).await
     }
 
@@ -73,7 +73,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         id: &SaleId,
         added: &[(ItemId, u64)],
         request_id: &str,
-    ) -> Result<Arc<Sale>, SaleError> {
+    ) -> Result<SaleStatus, SaleError> {
         self.apply(id, request_id, restock_digest(added), |sale| restocked(sale, added)).await
     }
 
@@ -81,7 +81,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
     ///
     /// # Errors
     /// See [`SaleError`].
-    pub async fn close(&self, id: &SaleId, request_id: &str) -> Result<Arc<Sale>, SaleError> {
+    pub async fn close(&self, id: &SaleId, request_id: &str) -> Result<SaleStatus, SaleError> {
         let closed = |sale: &Sale| Ok(Sale { is_closed: true, ..sale.clone() });
         self.apply(id, request_id, Digest::of("close").text(), closed).await
     }
@@ -106,7 +106,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         request_id: &str,
         digest: String,
         change: impl Fn(&Sale) -> Result<Sale, SaleError>,
-    ) -> Result<Arc<Sale>, SaleError> {
+    ) -> Result<SaleStatus, SaleError> {
         // Never closed.
         let _turn = self.changes.acquire().await;
         for _ in 0..TRIES_MAX {
@@ -138,11 +138,11 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         Err(SaleError::Busy)
     }
 
-    /// The sale as it is stored now, when all its buckets know it.
-    async fn told(&self, id: &SaleId) -> Result<Arc<Sale>, SaleError> {
+    /// The sale as it is now, when all its buckets know it.
+    async fn told(&self, id: &SaleId) -> Result<SaleStatus, SaleError> {
         let sale = self.read(id).await.map_err(SaleError::Late)?;
         let sale = sale.ok_or_else(|| SaleError::Unknown(id.clone()))?;
         self.define(&sale).await.map_err(SaleError::Late)?;
-        Ok(sale)
+        self.status_of(sale).await.map_err(SaleError::Late)
     }
 }

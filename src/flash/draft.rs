@@ -200,7 +200,7 @@ pub(super) fn restocked(sale: &Sale, added: &[(ItemId, u64)]) -> Result<Sale, Sa
             let supply = item.supply;
             SaleError::invalid(
                 field,
-                format!("with the {supply} units so far it is more than {UNITS_MAX}"),
+                format!("is, with the {supply} units so far, more than {UNITS_MAX}"),
             )
         })?;
     }
@@ -241,7 +241,7 @@ fn checked(sale: Sale) -> Result<Sale, SaleError> {
     {
         return Err(SaleError::invalid(
             "closes_at",
-            "the sale would close before it opens: it must be later than opens_at",
+            "is not later than opens_at: the sale would close before it opens",
         ));
     }
     if sale.hold.as_secs() == 0 || sale.hold > HOLD_MAX {
@@ -269,7 +269,7 @@ fn check_count(field: &str, count: usize, most: usize) -> Result<(), SaleError> 
     if count <= most {
         Ok(())
     } else {
-        Err(SaleError::invalid(field, format!("there are {count}, at most {most} are allowed")))
+        Err(SaleError::invalid(field, format!("has {count} entries, at most {most} are allowed")))
     }
 }
 
@@ -281,7 +281,7 @@ fn check_twice<'a>(
     match all.position(|it| it == id) {
         Some(first) if first < number => Err(SaleError::invalid(
             format!("items[{number}].id"),
-            format!("{id} stands in the list twice: name it once"),
+            format!("is {id} once more: an item stands in the list once"),
         )),
         Some(_) | None => Ok(()),
     }

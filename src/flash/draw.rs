@@ -30,6 +30,9 @@ const DRAWS_MAX: usize = 3;
 /// Units may be on their way from one bucket to another: a living node has them there after this.
 const TRANSIT: Duration = Duration::from_millis(10);
 
+/// The most transfers of one bucket that are brought at once.
+const TRANSFERS_MAX: usize = 100;
+
 /// What the last draw of one bucket showed.
 #[derive(Default)]
 struct Last {
@@ -141,7 +144,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         let for_sale: u64 = donors.iter().map(|(available, _)| available).sum();
         if for_sale < missing {
             if looks.iter().flatten().any(|look| look.in_transit > 0) {
-                self.clock.sleep(TRANSIT).await;
+                self.bring(&buckets).await?;
                 return Ok(true);
             }
             last.dry.insert(line.item.clone(), (started, line.take));
@@ -159,6 +162,26 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         }
         last.brought_at = Some(self.clock.monotonic());
         Ok(true)
+    }
+
+    /// Waits for the units that are on their way; those that stay there are of a node that died,
+    /// and are brought.
+    async fn bring(&self, buckets: &[Bucket]) -> Result<(), StoreError> {
+        let before = self.on_their_way(buckets).await?;
+        self.clock.sleep(TRANSIT).await;
+        for (transfer, units) in self.on_their_way(buckets).await? {
+            if before.iter().any(|(earlier, _)| earlier.id == transfer.id) {
+                self.store.receive(&transfer, units).await?;
+                self.store.acknowledge(&transfer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_their_way(&self, buckets: &[Bucket]) -> Result<Vec<(Transfer, u64)>, StoreError> {
+        let of = |bucket| self.store.transfers(bucket, TRANSFERS_MAX);
+        let found = try_join_all(buckets.iter().map(of)).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Moves at most `most` units; answers how many. Cut off on its way, some node's upkeep ends

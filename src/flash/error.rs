@@ -9,7 +9,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SaleError {
     /// The request is wrong.
-    #[error("{field}: {message}")]
+    #[error("{field} {message}")]
     Invalid {
         /// Which part of it, as a path in its JSON: `items[0].stock`.
         field: String,

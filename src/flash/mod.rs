@@ -1,8 +1,10 @@
-//! Flash sales: what shops say of them; orders and holds of stock, each decided by one script; what a
-//! node knows of a sale without asking; and whether the books are right.
+//! Flash sales: orders and holds of stock, each decided by one script, and what a node knows of a
+//! sale without asking.
 //!
-//! - `sales`: the definitions, from a cache; `changing` writes them, `draft` says what is wrong with one
+//! - `sales`: the definition of a sale, from a short memory; `changing` writes it
+//! - `draft`: what a request says of a sale, and what is wrong with it
 //! - `status`: a sale with its books; `upkeep`: what a node that died left half done
+//! - `reconcile`: a recount, and where the books differ
 //! - `orders`: an order as the saga that it is
 //! - `branches`: the holds of `stock://` branches
 //! - `memory`: which sales are sold out, so that turning a buyer away costs no call of Redis
@@ -16,6 +18,7 @@ mod draw;
 mod error;
 mod memory;
 mod orders;
+mod reconcile;
 mod sales;
 mod status;
 mod upkeep;
@@ -27,6 +30,7 @@ pub use draft::{
 };
 pub use error::SaleError;
 pub use orders::{OrderSaga, Wanted};
+pub use reconcile::{Difference, Reconciled, RowCounts};
 pub use sales::Sales;
 pub use status::{ItemStatus, SalePage, SaleState, SaleStatus};
 

@@ -60,6 +60,13 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     /// # Errors
     /// As the store's.
     pub async fn order(&self, sale: &Arc<Sale>, order: Order) -> Result<Ordered, StoreError> {
+        if sale.buckets == 1 {
+            let ordered = self.store.order(order).await?;
+            if let Ordered::Refused(Refusal::SoldOut(_)) = ordered {
+                self.memory.heard_sold_out(&sale.id);
+            }
+            return Ok(ordered);
+        }
         let mut draws_left = self.draws_of(sale, order.cart.lines().len());
         loop {
             let tried_at = self.clock.monotonic();
@@ -192,4 +199,76 @@ fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {
         }
     }
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::flash::{ItemId, SaleId, SaleItem},
+        wire::read_stored,
+    };
+
+    fn wanted(n_steps: usize, data: Option<&str>) -> Wanted {
+        let step = |number: usize| StepUrls {
+            action: format!("http://shop/{number}?a=\"b\""),
+            compensate: format!("http://shop/undo{number}"),
+        };
+        let item = |id: &str| ItemId::new(id).unwrap();
+        let sale = Sale {
+            id: SaleId::new("spring").unwrap(),
+            version: 1,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            is_closed: false,
+            opens_at: None,
+            closes_at: None,
+            hold: std::time::Duration::from_mins(15),
+            limit: None,
+            items: vec![SaleItem { id: item("shoe"), supply: 9, limit: None }],
+            steps: (0..n_steps).map(step).collect(),
+            buckets: 1,
+            orders_in_work_max: 100_000,
+        };
+        let line = |id: &str, take| Line { item: item(id), take };
+        Wanted {
+            sale: Arc::new(sale),
+            order: OrderId::new("o-1").unwrap(),
+            buyer: Buyer::new("jane & \"joe\"/ü").unwrap(),
+            cart: Cart::new(vec![line("shoe", 2), line("hat", 1)]).unwrap(),
+            data: data.map(|data| RawValue::from_string(data.to_owned()).unwrap()),
+        }
+    }
+
+    #[test]
+    fn what_is_stored_reads_as_the_saga_that_it_was() {
+        for n_steps in 0..3 {
+            for data in [None, Some("{\"note\": \"\\\"quoted\\\"\\n\"}")] {
+                let wanted = wanted(n_steps, data);
+                let gid = Gid::new("flash:spring:o-1~07").unwrap();
+                let now = Timestamp::from_us(7_000_000);
+                let saga = saga(&wanted, gid.clone(), now);
+                let read = read_stored(&saga.body, None, &gid).unwrap();
+                assert_eq!(*saga.spec, read, "{}", String::from_utf8_lossy(&saga.body));
+                assert_eq!(saga.state.status.is_final(), n_steps == 0);
+                assert_eq!(saga.state.rows.len(), read.row_count());
+                let n_done = saga.state.rows.iter().filter(|row| row.finished_at == Some(now));
+                assert_eq!(n_done.count(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_are_told_of_the_order_and_a_buyer_is_escaped_in_a_url() {
+        let wanted = wanted(1, Some("[1]"));
+        let saga = saga(&wanted, Gid::new("flash:spring:o-1~07").unwrap(), Timestamp::default());
+        assert_eq!(
+            saga.spec.steps[0].action,
+            "stock://spring/shoe?take=2&buyer=jane%20%26%20%22joe%22%2F%C3%BC"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&saga.spec.payloads[2]),
+            r#"{"sale":"spring","order_id":"o-1","gid":"flash:spring:o-1~07","buyer":"jane & \"joe\"/ü","items":[{"id":"shoe","take":2},{"id":"hat","take":1}],"data":[1]}"#
+        );
+    }
 }

@@ -31,8 +31,10 @@ pub struct Sales<S, K> {
     known: RwLock<HashMap<SaleId, Arc<Known>>>,
     /// One change at a time in this node: only other nodes can get in between.
     pub(super) changes: Semaphore,
-    /// Pages of the list, and recounts, that may be under way.
+    /// Pages of the list that may be under way.
     pub(super) pages: Semaphore,
+    /// Recounts that may be under way.
+    pub(super) recounts: Semaphore,
     pub(super) rounds: Mutex<Rounds>,
 }
 
@@ -99,6 +101,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             known: RwLock::default(),
             changes: Semaphore::new(1),
             pages: Semaphore::new(1),
+            recounts: Semaphore::new(1),
             rounds: Mutex::default(),
         }
     }

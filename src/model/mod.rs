@@ -21,7 +21,7 @@ pub use options::Options;
 pub use registered::{Registered, Share};
 pub use spec::{Orders, Resume, Spec, StepUrls};
 pub use spread::{spread, stable_hash};
-pub use state::{LAST_ERROR_BYTES_MAX, Progress, REASON_BYTES_MAX, Row, State, clip};
+pub use state::{LAST_ERROR_BYTES_MAX, Progress, REASON_BYTES_MAX, Row, State, clip, quoted};
 pub use time::Timestamp;
 pub use token::{Token, Tokens};
 pub use topic::{Subscriber, Topic};

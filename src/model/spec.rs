@@ -78,6 +78,26 @@ pub struct Resume {
 }
 
 impl Spec {
+    /// A transaction of `mode` that says nothing more: no steps, and nobody to ask.
+    pub fn new(gid: Gid, mode: Mode) -> Self {
+        Self {
+            gid,
+            mode,
+            protocol: Protocol::default(),
+            steps: Vec::new(),
+            branch_ids: Vec::new(),
+            payloads: Vec::new(),
+            query_prepared: String::new(),
+            options: Options::default(),
+            custom_data: String::new(),
+            concurrent: false,
+            orders: Orders::default(),
+            delay: Duration::ZERO,
+            resume: Resume::default(),
+            registered: Vec::new(),
+        }
+    }
+
     /// How many rows its state has: one for each op of each branch.
     ///
     /// The order is that in which clients expect them in a reply. A saga has two for each step, the

@@ -63,6 +63,12 @@ impl State {
     }
 }
 
+/// A client's own word, short enough for a message: cut at a length that is enough to recognize it.
+pub fn quoted(text: &str) -> &str {
+    const QUOTED_BYTES_MAX: usize = 64;
+    clip(text, QUOTED_BYTES_MAX)
+}
+
 /// `text`, cut to at most `bytes_max` bytes at a character's boundary.
 pub fn clip(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]

@@ -19,11 +19,6 @@ impl Timestamp {
         self.0
     }
 
-    /// Milliseconds since 1970, rounded down.
-    pub const fn as_ms(self) -> u64 {
-        self.0 / 1_000
-    }
-
     /// The point `span` later; saturates at the end of time.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::*;
 use bytes::Bytes;
 
-use crate::model::{Gid, Options, Orders, Resume, State, StepUrls};
+use crate::model::{Gid, Options, Orders, State, StepUrls};
 
 pub(super) const T0: Timestamp = Timestamp::from_us(1_000_000_000);
 
@@ -17,20 +17,10 @@ pub(super) fn global(
 ) -> Global {
     let step = |n: usize| StepUrls { action: format!("a{n}"), compensate: format!("c{n}") };
     let mut spec = Spec {
-        gid: Gid::new("g").unwrap(),
-        mode,
-        protocol: crate::model::Protocol::Http,
         steps: (1..=n_steps).map(step).collect(),
         payloads: vec![Bytes::new(); n_steps],
         query_prepared: "q".to_owned(),
-        options: Options::default(),
-        custom_data: String::new(),
-        concurrent: false,
-        orders: Orders::default(),
-        delay: Duration::ZERO,
-        resume: Resume::default(),
-        registered: Vec::new(),
-        branch_ids: Vec::new(),
+        ..Spec::new(Gid::new("g").unwrap(), mode)
     };
     change(&mut spec);
     let rows = spec.row_count();

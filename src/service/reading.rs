@@ -7,13 +7,10 @@ use super::{Service, ServiceError, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, GidError, Spec, clip},
+    model::{Gid, GidError, Protocol, Spec, quoted},
     store::Store,
     wire::{BadRequest, Request, read_request},
 };
-
-/// A bad name is quoted up to this length: enough to recognize it.
-const QUOTED_BYTES_MAX: usize = 64;
 
 impl From<BadRequest> for ServiceError {
     fn from(error: BadRequest) -> Self {
@@ -66,7 +63,7 @@ pub(super) fn read(body: &Body) -> Result<(Gid, Request), ServiceError> {
 fn check_headers(spec: &Spec) -> Result<(), ServiceError> {
     for (name, value) in spec.options.branch_headers.iter().flatten() {
         let told = if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            format!("branch_headers: `{}` is no name of a header", clip(name, QUOTED_BYTES_MAX))
+            format!("branch_headers: `{}` is no name of a header", quoted(name))
         } else if HeaderValue::from_bytes(value.as_bytes()).is_err() {
             format!("branch_headers: the value of `{name}` cannot be sent")
         } else {
@@ -83,6 +80,14 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let spec = request.into_spec(gid, &self.settings.limits)?;
         self.check_spec(&spec)?;
         Ok(spec)
+    }
+
+    /// Whether a step of a flash sale may call `url`, by the same rules as a saga's.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the client.
+    pub fn check_url(&self, url: &str) -> Result<(), String> {
+        self.caller.check_url(url, Protocol::Http)
     }
 
     /// Checks each URL and header of `spec`, and what is sent to the URLs.

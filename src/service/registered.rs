@@ -7,11 +7,15 @@ use super::{Body, Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, Global, Mode, Protocol, Share, Spec, State, Status},
+    model::{Gid, Global, Mode, Protocol, REASON_BYTES_MAX, Share, Spec, State, Status, clip},
     pattern::prepared_timeout,
     store::{EndWorkflow, Prepared, Register, RegisterReply, Store, Stored, WorkflowEnded},
     wire::{Request, read_registration},
 };
+
+/// The most bytes of all branches of one transaction, in MiB: they are read together, within the time
+/// of one call.
+const BRANCHES_MIB_MAX: usize = 8;
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// Adds a branch to a prepared transaction; the same branch again is as good as once.
@@ -31,6 +35,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             mode: registration.mode,
             branch: registration.branch,
             branches_max: self.settings.limits.steps_max,
+            bytes_max: BRANCHES_MIB_MAX << 20,
             durability: self.worker.settings().durability,
         };
         match self.store.register(item).await.map_err(|error| trouble::writing(&error))? {
@@ -40,9 +45,13 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 "storage: UniqueKeyConflict: branch '{branch_id}' is registered with another content"
             ))),
             RegisterReply::TooMany => Err(ServiceError::Invalid(format!(
-                "gid '{gid}' has as many branches as are allowed: {} (setting steps_max), and 8 MiB \
-                 of their data: nothing was changed",
+                "gid '{gid}' has as many branches as are allowed: {} (setting steps_max): nothing was \
+                 changed",
                 self.settings.limits.steps_max
+            ))),
+            RegisterReply::TooLarge => Err(ServiceError::Invalid(format!(
+                "the branches of gid '{gid}' would have more than the {BRANCHES_MIB_MAX} MiB that \
+                 are allowed to them together: nothing was changed"
             ))),
             RegisterReply::OtherMode(mode) => Err(other_mode(&gid, mode, registration.mode)),
             RegisterReply::NotPrepared(_) | RegisterReply::NotFound => Err(ServiceError::Failure(
@@ -100,7 +109,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             gid: gid.clone(),
             token: self.worker.next_token(),
             status,
-            reason: said("rollback_reason").cloned(),
+            reason: said("rollback_reason").map(|it| clip(it, REASON_BYTES_MAX).to_owned()),
             result: said("result").cloned(),
             durability: self.worker.settings().durability,
         };

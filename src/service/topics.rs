@@ -8,7 +8,7 @@ use super::{Service, ServiceError, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, Mode, Protocol, Spec, Subscriber, Topic, clip},
+    model::{Gid, Mode, Protocol, Spec, Subscriber, Topic, quoted},
     store::{Store, TopicChange, TopicChanged},
     wire::{BadRequest, Expansion, Request, subscribers_text},
 };
@@ -18,9 +18,6 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// The longest list of a topic's subscribers, as JSON, in bytes: it is read and written whole.
 const LIST_BYTES_MAX: usize = 64 * 1_024;
-
-/// A bad name is quoted up to this length: enough to recognize it.
-const QUOTED_BYTES_MAX: usize = 64;
 
 /// How many topics a page has if it is not said (protocol details, section 1.3), and at the most.
 const PAGE_MAX: usize = 100;
@@ -210,7 +207,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 }
                 let urls = known.get(name).cloned().unwrap_or_default();
                 if urls.is_empty() {
-                    let name = clip(name, QUOTED_BYTES_MAX);
+                    let name = quoted(name);
                     return Err(invalid(format!(
                         "steps[{step}].action: topic not found: `{name}`"
                     )));

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     model::{Gid, Status},
     store::Store,
-    telemetry::metrics::Metrics,
+    telemetry::Counted,
     worker::{Place, RoundEnd},
 };
 
@@ -26,22 +26,6 @@ pub(super) struct Wait {
     until: Duration,
     /// What its client wants to hear of.
     wanted: Status,
-}
-
-/// One more in the queue as long as it stands: a client that leaves drops the request at its await.
-struct Counted<'a>(&'a Metrics);
-
-impl<'a> Counted<'a> {
-    fn in_queue(metrics: &'a Metrics) -> Self {
-        metrics.queue.increment(1.0);
-        Self(metrics)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.queue.decrement(1.0);
-    }
 }
 
 impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
@@ -76,7 +60,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                 self.settings.queue_max
             )));
         };
-        let _counted = Counted::in_queue(&self.metrics);
+        // A client that leaves drops the request at its await.
+        let _counted = Counted::up(&self.metrics.queue);
         tokio::select! {
             biased;
             place = self.worker.place() => Ok(place),
@@ -130,11 +115,11 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
                     }
                     let now = self.clock.redis_now();
                     let is_delayed = state.not_before.is_some_and(|at| at > now);
-                    // What was made due just now, or is being claimed, looks like a rest for a
-                    // moment: only a second look shows one.
                     // One that waits for room at a host is called again after a rest this short.
                     let soon = now.plus(self.worker.settings().policy.busy_retry);
                     let rests_until = stored.due_at.filter(|&at| !stored.is_held && at > soon);
+                    // What was made due just now, or is being claimed, looks like a rest for a
+                    // moment: only a second look shows one.
                     if rests_until.is_some() && (is_delayed || rests_until == rested_until) {
                         return Err(ongoing(state.status, state.last_error));
                     }

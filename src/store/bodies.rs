@@ -7,9 +7,13 @@
 use std::time::Duration;
 
 use bb8_redis::{RedisConnectionManager, bb8};
-use redis::{Client, Cmd, RedisResult};
+use redis::{Client, Cmd, Pipeline, RedisResult, Value};
 
-use super::{StoreError, keys::Key};
+use super::{
+    connection::Failure,
+    keys::{Key, slot_of},
+    servers::{Attempt, Node},
+};
 
 /// Bodies of more bytes have a key of their own. Below that, what the script saves is less than
 /// what the further command costs.
@@ -21,7 +25,7 @@ const STAGED_SECONDS: u64 = 60;
 /// Connections at the most: few, since each may have a body of megabytes in its buffers.
 const CONNECTIONS_MAX: u32 = 4;
 
-/// Sets and gets large bodies.
+/// Connections for large bodies.
 pub(super) struct Bodies {
     pool: bb8::Pool<RedisConnectionManager>,
 }
@@ -39,57 +43,70 @@ impl Bodies {
         Ok(Self { pool })
     }
 
-    /// Puts `body` where a script can adopt it, within `bound`. Nothing that anybody sees is
-    /// written, so that an error never leaves anything unknown.
-    pub(super) async fn stage(
-        &self,
-        key: Key<'_>,
-        body: &[u8],
-        bound: Duration,
-    ) -> Result<(), StoreError> {
-        let mut set = Cmd::with_capacity(5, body.len() + 256);
-        set.arg("SET").arg(key.concat()).arg(body).arg("EX").arg(STAGED_SECONDS);
-        self.ask::<()>(&set, bound).await
-    }
-
-    /// The body under `key`, within `bound`; `None` if there is none.
-    pub(super) async fn get(
-        &self,
-        key: Key<'_>,
-        bound: Duration,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(key.concat());
-        self.ask(&get, bound).await
-    }
-
-    async fn ask<T: redis::FromRedisValue>(
-        &self,
-        command: &Cmd,
-        bound: Duration,
-    ) -> Result<T, StoreError> {
+    /// Sends `command` and awaits the answer, both within `bound`; `once`: to a node to which the
+    /// slot is on its way.
+    async fn ask(&self, command: &Cmd, once: bool, bound: Duration) -> Result<Value, Failure> {
         let asking = async {
             let mut connection = self.pool.get().await.map_err(|error| match error {
-                bb8::RunError::User(error) => unreachable(&error),
+                bb8::RunError::User(error) => Failure::NotDone(error.to_string()),
                 bb8::RunError::TimedOut => {
-                    StoreError::Unreachable("no connection for a large body".to_owned())
+                    Failure::NotDone("no connection for a large body".to_owned())
                 }
             })?;
             // A body of megabytes takes longer than the library's own bound.
             connection.set_response_timeout(bound);
-            let asked: RedisResult<T> = command.query_async(&mut *connection).await;
+            let asked: RedisResult<Value> = if once {
+                let mut both = Pipeline::with_capacity(2);
+                both.add_command(redis::cmd("ASKING")).ignore().add_command(command.clone());
+                both.query_async(&mut *connection).await.map(|(value,)| value)
+            } else {
+                command.query_async(&mut *connection).await
+            };
             asked.map_err(|error| match error.code() {
-                Some("OOM") => StoreError::Full,
-                _ => unreachable(&error),
+                Some(_) => Failure::of_answer(&error),
+                None => Failure::NoAnswer(error.to_string()),
             })
         };
         let asked = tokio::time::timeout(bound, asking).await;
         asked.unwrap_or_else(|_| {
-            Err(StoreError::Unreachable(format!("a large body took longer than {bound:?}")))
+            Err(Failure::NoAnswer(format!("a large body took longer than {bound:?}")))
         })
     }
 }
 
-fn unreachable(error: &redis::RedisError) -> StoreError {
-    StoreError::Unreachable(error.to_string())
+/// A command about one large body.
+pub(super) struct BodyCommand {
+    command: Cmd,
+    slot: u16,
+}
+
+impl BodyCommand {
+    /// Puts `body` where a script can adopt it. Nothing that anybody sees is written, so that no
+    /// failure leaves anything unknown.
+    pub(super) fn stage(key: Key<'_>, body: &[u8]) -> Self {
+        let key = key.concat();
+        let mut command = Cmd::with_capacity(5, body.len() + 256);
+        command.arg("SET").arg(&key).arg(body).arg("EX").arg(STAGED_SECONDS);
+        Self { command, slot: slot_of(key.as_bytes()) }
+    }
+
+    /// Asks for the body under `key`; nil if there is none.
+    pub(super) fn get(key: Key<'_>) -> Self {
+        let key = key.concat();
+        let mut command = redis::cmd("GET");
+        command.arg(&key);
+        Self { command, slot: slot_of(key.as_bytes()) }
+    }
+}
+
+impl Attempt for BodyCommand {
+    type Answer = Value;
+
+    fn slot(&self) -> u16 {
+        self.slot
+    }
+
+    async fn try_on(&self, node: &Node, once: bool, bound: Duration) -> Result<Value, Failure> {
+        node.bodies.ask(&self.command, once, bound).await
+    }
 }

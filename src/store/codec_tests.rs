@@ -4,27 +4,16 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
-use crate::model::{Gid, Options, Orders, Protocol, Registered, Resume, StepUrls};
+use crate::model::{Gid, Registered, StepUrls};
 
 const CREATED_AT: Timestamp = Timestamp::from_us(1_800_000_000_123_456);
 
 /// A message of as many rows.
 fn message(rows: usize) -> Spec {
     Spec {
-        gid: Gid::new("g").unwrap(),
-        mode: Mode::Message,
-        protocol: Protocol::Http,
         steps: vec![StepUrls::default(); rows],
         payloads: vec![Bytes::new(); rows],
-        query_prepared: String::new(),
-        options: Options::default(),
-        custom_data: String::new(),
-        concurrent: false,
-        orders: Orders::default(),
-        delay: Duration::ZERO,
-        resume: Resume::default(),
-        registered: Vec::new(),
-        branch_ids: Vec::new(),
+        ..Spec::new(Gid::new("g").unwrap(), Mode::Message)
     }
 }
 

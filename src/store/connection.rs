@@ -29,6 +29,11 @@ pub(super) enum Failure {
     Full,
     /// Redis does not know the script.
     NoScript,
+    /// The slot belongs to the node at this address (`host:port`): nothing was done.
+    Moved(String),
+    /// The slot is on its way to the node at this address, which is to be asked this once: nothing
+    /// was done.
+    Ask(String),
     /// Any other answer that is an error.
     Refused(String),
 }
@@ -42,6 +47,10 @@ impl Failure {
             Self::NotDone(text) if was_sent => StoreError::Unanswered(text),
             Self::Full if was_sent => StoreError::Unanswered("it is full by now".to_owned()),
             Self::NotDone(text) => StoreError::Unreachable(text),
+            Self::Moved(address) | Self::Ask(address) => {
+                let text = format!("its slot is at {address}");
+                if was_sent { StoreError::Unanswered(text) } else { StoreError::Unreachable(text) }
+            }
             Self::Full => StoreError::Full,
             Self::NoScript if was_sent => StoreError::Unanswered("scripts are flushed".to_owned()),
             Self::NoScript => StoreError::Unreachable(
@@ -51,8 +60,12 @@ impl Failure {
         }
     }
 
-    fn of_answer(error: &RedisError) -> Self {
+    /// What an answer that is an error says.
+    pub(super) fn of_answer(error: &RedisError) -> Self {
+        let address = || error.redirect_node().map(|(address, _)| address.to_owned());
         match error.code() {
+            Some("MOVED") => Self::Moved(address().unwrap_or_default()),
+            Some("ASK") => Self::Ask(address().unwrap_or_default()),
             Some("OOM") => Self::Full,
             Some("NOSCRIPT") => Self::NoScript,
             Some(code) if PASSING.contains(&code) => Self::NotDone(error.to_string()),
@@ -83,9 +96,9 @@ const PASSING: [&str; 12] = [
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes a client of `url`. Connections over TCP send at once.
-pub(super) fn client(url: &str) -> Result<Client, RedisError> {
-    let info = url.into_connection_info()?;
+/// Makes a client of `server`, a URL or what was read of one. Connections over TCP send at once.
+pub(super) fn client(server: impl IntoConnectionInfo) -> Result<Client, RedisError> {
+    let info = server.into_connection_info()?;
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     #[cfg(target_os = "linux")]
     let tcp = tcp.set_user_timeout(TCP_USER_TIMEOUT);
@@ -93,12 +106,19 @@ pub(super) fn client(url: &str) -> Result<Client, RedisError> {
 }
 
 /// What can be sent down a connection.
-pub(super) trait Ask {
+pub(super) trait Ask: Sync {
     /// What Redis answers to it.
-    type Answer;
+    type Answer: Send;
 
     /// Sends it and awaits the answer; an answer that is an error is one.
     fn ask(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> impl Future<Output = RedisResult<Self::Answer>> + Send;
+
+    /// As [`Ask::ask`], to a node to which the slot is on its way. It must be told of each command
+    /// that this is known.
+    fn ask_once(
         &self,
         connection: &mut MultiplexedConnection,
     ) -> impl Future<Output = RedisResult<Self::Answer>> + Send;
@@ -110,6 +130,13 @@ impl Ask for Cmd {
     async fn ask(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         answered(connection.send_packed_command(self).await?)
     }
+
+    async fn ask_once(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+        let mut both = Pipeline::with_capacity(2);
+        both.add_command(redis::cmd("ASKING")).add_command(self.clone());
+        let values = connection.send_packed_commands(&both, 1, 1).await?;
+        answered(values.into_iter().next().unwrap_or_default())
+    }
 }
 
 /// Several commands in one piece; the first answer that is an error stands for all.
@@ -119,6 +146,15 @@ impl Ask for Pipeline {
     async fn ask(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
         let values = connection.send_packed_commands(self, 0, self.len()).await?;
         values.into_iter().map(answered).collect()
+    }
+
+    async fn ask_once(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+        let mut all = Pipeline::with_capacity(2 * self.len());
+        for command in self.cmd_iter() {
+            all.add_command(redis::cmd("ASKING")).add_command(command.clone());
+        }
+        let values = connection.send_packed_commands(&all, 0, all.len()).await?;
+        values.into_iter().skip(1).step_by(2).map(answered).collect()
     }
 }
 
@@ -160,11 +196,26 @@ impl Line {
         asked: &A,
         bound: Duration,
     ) -> Result<A::Answer, Failure> {
+        self.send_as(asked, false, bound).await
+    }
+
+    /// As [`Line::send`]; `once`: to a node to which the slot is on its way.
+    pub(super) async fn send_as<A: Ask>(
+        &self,
+        asked: &A,
+        once: bool,
+        bound: Duration,
+    ) -> Result<A::Answer, Failure> {
         let mut sent_on = None;
         let sending = async {
             let mut wire = self.wire().await?;
             sent_on = Some(wire.number);
-            match asked.ask(&mut wire.connection).await {
+            let answer = if once {
+                asked.ask_once(&mut wire.connection).await
+            } else {
+                asked.ask(&mut wire.connection).await
+            };
+            match answer {
                 Ok(answer) => Ok(answer),
                 Err(error) if error.code().is_some() => Err(Failure::of_answer(&error)),
                 Err(error) => {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use redis::Cmd;
 
-use super::keys::Key;
+use super::keys::{Key, slot_of};
 
 /// The keys and arguments of one item, in one buffer, in the order in which the head of its script
 /// names them: keys, further keys, arguments.
@@ -82,6 +82,11 @@ impl Item {
     /// How long it is.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The hash slot of its first key, which is that of all its keys.
+    pub(super) fn slot(&self) -> u16 {
+        slot_of(self.pieces().next().unwrap_or_default())
     }
 
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {

@@ -143,6 +143,9 @@ pub struct Register {
     pub branch: Registered,
     /// The most branches that it may have.
     pub branches_max: usize,
+    /// The most bytes that the URLs and the data of its branches may have together; a few of each
+    /// branch's own are counted, too.
+    pub bytes_max: usize,
     /// How safe it must be before the answer.
     pub durability: Durability,
 }
@@ -156,6 +159,8 @@ pub enum RegisterReply {
     OtherContent,
     /// It has as many branches as it may have.
     TooMany,
+    /// Its branches would have more bytes than they may have.
+    TooLarge,
     /// It exists with another `trans_type`.
     OtherMode(Mode),
     /// It exists and is not prepared any more.

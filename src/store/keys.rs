@@ -7,7 +7,7 @@
 use crate::model::{Gid, Timestamp, Token, flash::SaleId, spread};
 
 /// Hash slots of a Redis Cluster.
-const SLOTS: usize = 16_384;
+pub(super) const SLOTS: u16 = 16_384;
 
 /// The most shards: beyond that a look at each of them once a second would be Redis's main work.
 pub(super) const SHARDS_MAX: usize = 1_024;
@@ -66,6 +66,12 @@ impl Keys {
     /// What is true of the deployment as a whole: a hash.
     pub(super) fn meta(&self) -> String {
         format!("{}:meta", self.prefix)
+    }
+
+    /// The slots of all its keys but those that describe the deployment.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u16> {
+        let shards = self.shards.iter().map(|shard| slot_of(shard.start.as_bytes()));
+        shards.chain([slot_of(self.topics.start.as_bytes())])
     }
 
     /// The keys of the topics.
@@ -213,7 +219,7 @@ fn tag(shard: usize, shards: usize) -> String {
     let mut suffix = 0_usize;
     loop {
         let candidate = format!("{number}{}", letters(suffix));
-        if slot(&candidate) * shards / SLOTS == shard {
+        if slot(&candidate) * shards / usize::from(SLOTS) == shard {
             return candidate;
         }
         suffix += 1;
@@ -232,14 +238,31 @@ fn letters(mut count: usize) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// The hash slot of a key's tag: CRC16 (XMODEM), as Redis Cluster has it.
+/// The hash slot of a key: that of its tag, between its first brace and the next one that closes, if
+/// there is anything between them; else of the whole key.
+pub(super) fn slot_of(key: &[u8]) -> u16 {
+    let start = key.iter().position(|byte| *byte == b'{').map(|at| at + 1);
+    let tag = start.and_then(|start| {
+        let length = key[start..].iter().position(|byte| *byte == b'}')?;
+        (length > 0).then(|| &key[start..start + length])
+    });
+    slot_of_tag(tag.unwrap_or(key))
+}
+
+/// As [`slot_of`] of a tag alone, for arithmetic.
 fn slot(tag: &str) -> usize {
-    let crc = tag.bytes().fold(0_u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+    usize::from(slot_of_tag(tag.as_bytes()))
+}
+
+/// CRC16 (XMODEM) modulo the number of slots, as Redis Cluster has it.
+fn slot_of_tag(tag: &[u8]) -> u16 {
+    let crc = tag.iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
             if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
         })
     });
-    usize::from(crc) % SLOTS
+    // There are 2¹⁴ slots.
+    crc & 0x3fff
 }
 
 #[cfg(test)]
@@ -253,16 +276,31 @@ mod tests {
     #[test]
     fn slots_are_those_of_redis() {
         // The check value of CRC16/XMODEM, and two slots as CLUSTER KEYSLOT answers them.
-        assert_eq!(slot("123456789"), 0x31c3 % SLOTS);
+        assert_eq!(slot("123456789"), 0x31c3 % usize::from(SLOTS));
         assert_eq!(slot("foo"), 12_182);
         assert_eq!(slot("bar"), 5_061);
+    }
+
+    #[test]
+    fn a_key_is_in_the_slot_of_its_tag() {
+        for (key, tag) in [
+            ("x:{foo}:due", "foo"),
+            ("{foo}{bar}", "foo"),
+            ("a}{foo}", "foo"),
+            ("foo", "foo"),
+            ("{}foo", "{}foo"),
+            ("{foo", "{foo"),
+            ("{{foo}}", "{foo"),
+        ] {
+            assert_eq!(usize::from(slot_of(key.as_bytes())), slot(tag), "{key}");
+        }
     }
 
     #[test]
     fn each_shard_has_its_own_part_of_the_slots() {
         for shards in [1, 3, 64, 100, SHARDS_MAX] {
             for shard in 0..shards {
-                assert_eq!(slot(&tag(shard, shards)) * shards / SLOTS, shard);
+                assert_eq!(slot(&tag(shard, shards)) * shards / usize::from(SLOTS), shard);
             }
         }
     }
@@ -272,7 +310,7 @@ mod tests {
         for masters in [2, 3, 4, 6, 8] {
             let mut counts = vec![0; masters];
             for shard in 0..64 {
-                counts[slot(&tag(shard, 64)) * masters / SLOTS] += 1;
+                counts[slot(&tag(shard, 64)) * masters / usize::from(SLOTS)] += 1;
             }
             let most = counts.iter().max().unwrap();
             let least = counts.iter().min().unwrap();

@@ -5,6 +5,7 @@
 //! token is answered as the first run was.
 
 mod bodies;
+mod cluster;
 pub mod codec;
 mod connection;
 pub mod flash;
@@ -18,6 +19,7 @@ mod registered;
 mod remove;
 mod reply;
 pub mod scripts;
+mod servers;
 mod topics;
 
 use std::{future::Future, time::Duration};

@@ -2,10 +2,7 @@
 
 use serde_json::error::Category;
 
-use crate::model::clip;
-
-/// The most bytes of a client's own word that a message repeats.
-const WORD_BYTES_MAX: usize = 40;
+use crate::model::quoted;
 
 /// A request that cannot be read. Its text says what is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +94,7 @@ impl BadRequest {
 
 /// A client's word, short enough for a message.
 pub(super) fn word(text: &str) -> String {
-    clip(text, WORD_BYTES_MAX).to_owned()
+    quoted(text).to_owned()
 }
 
 fn steps_there(steps: usize) -> String {

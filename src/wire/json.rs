@@ -162,8 +162,35 @@ impl<F: Copy> Visitor<'_> for Key<F> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, field)| *field))
+        Ok(find(self.0, key))
     }
+}
+
+/// As [`Key`], for an object whose other keys are judged: the key itself where it is not in the table.
+pub(super) struct NamedKey<F: 'static>(pub(super) &'static [(&'static str, F)]);
+
+impl<'de, F: Copy> DeserializeSeed<'de> for NamedKey<F> {
+    type Value = Result<F, String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<F: Copy> Visitor<'_> for NamedKey<F> {
+    type Value = Result<F, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(find(self.0, key).ok_or_else(|| key.to_owned()))
+    }
+}
+
+fn find<F: Copy>(table: &[(&str, F)], key: &str) -> Option<F> {
+    table.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, field)| *field)
 }
 
 /// Puts what was read into its field. Null leaves it as it is, as if the key were not there.

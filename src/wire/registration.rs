@@ -1,18 +1,38 @@
 //! The body of registerBranch: strings at the top level, which ones depends on the type.
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess};
 
 use crate::model::{Mode, Progress, Registered, Share};
 
 use super::{
     error::{BadRequest, word},
     fields::text,
-    json::{Key, Place, Reading, Want, set},
+    json::{NamedKey, Place, Reading, Want, set},
+    request,
 };
 
 /// The longest branch id in bytes, as in existing servers' SQL stores.
 const BRANCH_ID_BYTES_MAX: usize = 128;
+
+/// What clients send besides, to be ignored with whatever is in it (protocol details, sections 1.2,
+/// 1.3 and 6), beside the fields of the general request, which some put into each body.
+const IGNORED: [&str; 14] = [
+    "try",
+    "subType",
+    "sync",
+    "branch_type",
+    "passthrough_headers",
+    "retry_count",
+    "options",
+    "ext_data",
+    "id",
+    "owner",
+    "result",
+    "create_time",
+    "update_time",
+    "next_cron_time",
+];
 
 /// The words of what a workflow's client says it did (protocol details, section 4).
 const WORKFLOW_OPS: [&str; 8] =
@@ -29,11 +49,12 @@ pub struct Registration {
     pub branch: Registered,
 }
 
-/// Reads a body as [`super::read_request`] does.
+/// Reads a body as [`super::read_request`] does, but a field that nobody knows is no slip to pass
+/// over: what a misspelt one says of the branch would be lost.
 ///
 /// # Errors
-/// When the body is not one JSON object, a known field holds what it must not, or one is missing that
-/// its type needs.
+/// When the body is not one JSON object, a field is unknown and not null, a known one holds what it
+/// must not, or one is missing that its type needs.
 pub fn read_registration(body: &[u8]) -> Result<Registration, BadRequest> {
     if body.trim_ascii().is_empty() {
         return Err(BadRequest::Empty);
@@ -163,31 +184,37 @@ impl<'de> Want<'de> for Body {
 
     fn object<A: MapAccess<'de>>(self, mut body: A) -> Result<Fields, A::Error> {
         let mut fields = Fields::default();
-        while let Some(field) = body.next_key_seed(Key(FIELDS))? {
+        while let Some(key) = body.next_key_seed(NamedKey(FIELDS))? {
+            let field = match key {
+                Ok(field) => field,
+                Err(key) => {
+                    let is_null = body.next_value::<Option<IgnoredAny>>()?.is_none();
+                    if is_null || is_ignored(&key) {
+                        continue;
+                    }
+                    return Err(unknown(&key));
+                }
+            };
             let (name, target) = match field {
-                Some(Field::Gid) => ("gid", &mut fields.gid),
-                Some(Field::TransType) => ("trans_type", &mut fields.trans_type),
-                Some(Field::BranchId) => ("branch_id", &mut fields.branch_id),
-                Some(Field::Data) => ("data", &mut fields.data),
-                Some(Field::Op) => ("op", &mut fields.op),
-                Some(Field::Status) => ("status", &mut fields.status),
-                Some(Field::Confirm) => {
+                Field::Gid => ("gid", &mut fields.gid),
+                Field::TransType => ("trans_type", &mut fields.trans_type),
+                Field::BranchId => ("branch_id", &mut fields.branch_id),
+                Field::Data => ("data", &mut fields.data),
+                Field::Op => ("op", &mut fields.op),
+                Field::Status => ("status", &mut fields.status),
+                Field::Confirm => {
                     let read = body.next_value_seed(text("confirm"))?;
                     fields.confirm = read.or(fields.confirm);
                     continue;
                 }
-                Some(Field::Cancel) => {
+                Field::Cancel => {
                     let read = body.next_value_seed(text("cancel"))?;
                     fields.cancel = read.or(fields.cancel);
                     continue;
                 }
-                Some(Field::Url) => {
+                Field::Url => {
                     let read = body.next_value_seed(text("url"))?;
                     fields.url = read.or(fields.url);
-                    continue;
-                }
-                None => {
-                    body.next_value::<IgnoredAny>()?;
                     continue;
                 }
             };
@@ -195,6 +222,16 @@ impl<'de> Want<'de> for Body {
         }
         Ok(fields)
     }
+}
+
+fn is_ignored(key: &str) -> bool {
+    IGNORED.iter().any(|name| name.eq_ignore_ascii_case(key)) || request::has_field(key)
+}
+
+fn unknown<E: Error>(key: &str) -> E {
+    let known: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+    let (key, known) = (word(key), known.join(", "));
+    E::custom(format_args!("'{key}' is no field of registerBranch: the known ones are {known}"))
 }
 
 #[cfg(test)]
@@ -223,6 +260,39 @@ mod tests {
         );
         let step = Share::Workflow { op: "action".to_owned(), progress: Progress::Failed };
         assert_eq!(workflow.branch.share, step);
+    }
+
+    #[test]
+    fn what_clients_send_besides_is_ignored_and_so_is_what_is_null() {
+        for besides in [
+            r#""SUBTYPE":"tcc","subtype":"tcc","Try":{"a":[1]},"STATUS":"prepared","sync":true"#,
+            r#""branch_type":"try","Branch_Headers":{"a":"b"},"passthrough_headers":[],"steps":[{}]"#,
+            r#""concurrent":false,"wait_result":7,"protocol":"","query_prepared":[],"url":"","op":"x""#,
+            r#""colour":null,"":null"#,
+        ] {
+            let body = format!(
+                r#"{{{besides},"trans_type":"tcc","branch_id":"01","confirm":"","cancel":"",{besides}}}"#
+            );
+            assert!(read_registration(body.as_bytes()).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_nobody_knows_is_named_with_those_that_are_known() {
+        let tcc = r#""trans_type":"tcc","branch_id":"01","confirm":"","cancel":"""#;
+        let known = "gid, trans_type, branch_id, data, confirm, cancel, url, op, status";
+        let unknown = told(&format!(r#"{{{tcc},"confrim":"http://h/c"}}"#));
+        let wanted = format!("'confrim' is no field of registerBranch: the known ones are {known}");
+        assert!(unknown.starts_with(&wanted), "{unknown}");
+        for value in ["0", "false", "\"\"", "[]", "{}"] {
+            assert!(
+                told(&format!(r#"{{"colour":{value},{tcc}}}"#)).contains("'colour'"),
+                "{value}"
+            );
+        }
+        assert!(told(&format!(r#"{{{tcc},"":1}}"#)).starts_with("'' is no field"));
+        let long = told(&format!(r#"{{{tcc},"{}":1}}"#, "x".repeat(10_000)));
+        assert!(long.starts_with("'xxxx") && long.len() < 250, "{long}");
     }
 
     #[test]

@@ -125,6 +125,11 @@ const FIELDS: &[(&str, Field)] = &[
     ("req_extra", Field::ReqExtra),
 ];
 
+/// Whether this body has a field of that name; upper and lower case are alike.
+pub(super) fn has_field(name: &str) -> bool {
+    FIELDS.iter().any(|(field, _)| field.eq_ignore_ascii_case(name))
+}
+
 struct Body;
 
 impl<'de> Want<'de> for Body {

@@ -1,8 +1,6 @@
 //! From a request to what will be run: the checks that need the whole request.
 
-use std::time::Duration;
-
-use crate::model::{Gid, Mode, Orders, Protocol, Resume, Spec};
+use crate::model::{Gid, Mode, Protocol, Spec};
 
 use super::{
     custom_data,
@@ -55,8 +53,6 @@ impl Request {
         payloads.truncate(steps);
         let custom = custom_data::read(mode, &self.custom_data)?;
         Ok(Spec {
-            gid,
-            mode,
             protocol,
             steps: self.steps,
             payloads,
@@ -66,9 +62,7 @@ impl Request {
             delay: custom.delay,
             options: self.options,
             custom_data: self.custom_data,
-            resume: Resume::default(),
-            registered: Vec::new(),
-            branch_ids: Vec::new(),
+            ..Spec::new(gid, mode)
         })
     }
 
@@ -81,20 +75,12 @@ impl Request {
     ) -> Result<Spec, BadRequest> {
         let custom = custom_data::read(mode, &self.custom_data)?;
         Ok(Spec {
-            gid,
-            mode,
             protocol,
-            steps: Vec::new(),
-            payloads: Vec::new(),
             query_prepared: self.query_prepared,
-            concurrent: false,
-            orders: Orders::default(),
-            delay: Duration::ZERO,
             options: self.options,
             custom_data: self.custom_data,
             resume: custom.resume,
-            registered: Vec::new(),
-            branch_ids: Vec::new(),
+            ..Spec::new(gid, mode)
         })
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::{
     model::{Gid, Token},
-    telemetry::metrics::Metrics,
+    telemetry::{Counted, metrics::Metrics},
 };
 
 /// One hold of one transaction by this node.
@@ -95,8 +95,8 @@ impl Holds {
             }
         }
         drop(by_gid);
-        self.metrics.in_work.increment(1.0);
-        Registered { holds: self, hold }
+        let _in_work = Counted::up(&self.metrics.in_work);
+        Registered { holds: self, hold, _in_work }
     }
 
     pub(super) fn of(&self, gid: &Gid) -> Option<Arc<Hold>> {
@@ -123,6 +123,7 @@ impl Holds {
 pub(super) struct Registered<'a> {
     holds: &'a Holds,
     hold: Arc<Hold>,
+    _in_work: Counted,
 }
 
 impl Deref for Registered<'_> {
@@ -140,7 +141,5 @@ impl Drop for Registered<'_> {
         if is_mine {
             by_gid.remove(&self.hold.gid);
         }
-        drop(by_gid);
-        self.holds.metrics.in_work.decrement(1.0);
     }
 }

@@ -8,6 +8,7 @@
 
 mod api;
 mod branch;
+mod cluster;
 mod demo;
 mod differential;
 mod docker;

@@ -13,7 +13,7 @@ use super::{
     reply,
 };
 use crate::{
-    model::clip,
+    model::quoted,
     service::ServiceError,
     wire::{BadRequest, RpcRequest},
 };
@@ -32,9 +32,6 @@ const FAILURE: i32 = -32901;
 /// Everything else; what is merely not finished is told by the word in its message.
 const OTHER: i32 = -32603;
 
-/// A bad method is quoted up to this many bytes.
-const QUOTED_BYTES_MAX: usize = 40;
-
 /// Why a call got no result.
 #[derive(Debug, Serialize)]
 pub(super) struct RpcError {
@@ -45,7 +42,7 @@ pub(super) struct RpcError {
 impl RpcError {
     /// The method is no method of this API.
     pub(super) fn no_method(method: &str) -> Self {
-        let method = clip(method, QUOTED_BYTES_MAX);
+        let method = quoted(method);
         let message = format!(
             "method '{method}' is unknown: the known ones are newGid, prepare, submit, abort, \
              registerBranch"

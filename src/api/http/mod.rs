@@ -97,6 +97,7 @@ pub fn router<S: Store + FlashStore, C: Caller, K: Clock>(
 ) -> Router {
     const GET: Option<Method> = Some(Method::GET);
     const POST: Option<Method> = Some(Method::POST);
+    const PATCH: Option<Method> = Some(Method::PATCH);
     const DELETE: Option<Method> = Some(Method::DELETE);
     let token = settings.api_token.clone();
     let api = Api(Arc::new(Parts { service, flash, metrics: Arc::clone(&metrics), settings }));
@@ -123,6 +124,13 @@ pub fn router<S: Store + FlashStore, C: Caller, K: Clock>(
         .route(GET, "/api/dtmsvr/queryKV", handlers::query_kv::<S, C, K>)
         .route(GET, "/api/dtmsvr/scanKV", handlers::scan_kv::<S, C, K>)
         .route(POST, "/api/json-rpc", handlers::json_rpc::<S, C, K>)
+        .route(GET, "/api/flash/sales", flash::list::<S, C, K>)
+        .route(POST, "/api/flash/sales", flash::create::<S, C, K>)
+        .route(GET, "/api/flash/sales/{id}", flash::show::<S, C, K>)
+        .route(PATCH, "/api/flash/sales/{id}", flash::change::<S, C, K>)
+        .route(POST, "/api/flash/sales/{id}/restock", flash::restock::<S, C, K>)
+        .route(POST, "/api/flash/sales/{id}/close", flash::close::<S, C, K>)
+        .route(POST, "/api/flash/sales/{id}/reconcile", flash::reconcile::<S, C, K>)
         .route(POST, "/api/flash/sales/{id}/orders", flash::order::<S, C, K>)
         .open(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)

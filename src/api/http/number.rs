@@ -3,10 +3,7 @@
 use axum::extract::Query;
 
 use super::error::ApiError;
-use crate::model::clip;
-
-/// A bad number is quoted up to this length: enough to recognize it.
-const QUOTED_BYTES_MAX: usize = 64;
+use crate::model::quoted;
 
 /// A request's query string as pairs. No query string is refused by itself.
 pub(super) type Pairs = Query<Vec<(String, String)>>;
@@ -20,13 +17,15 @@ pub(super) fn text<'a>(Query(pairs): &'a Pairs, key: &str) -> Option<&'a str> {
 /// The first value of `key` as a number from 0.
 ///
 /// # Errors
-/// When it is not one; worded as existing servers word it.
+/// When it is not one; the first words are those of existing servers.
 pub(super) fn number(pairs: &Pairs, key: &str) -> Result<Option<u64>, ApiError> {
     text(pairs, key)
         .map(|value| {
             value.parse().map_err(|_not_a_number| {
-                let quoted = clip(value, QUOTED_BYTES_MAX);
-                ApiError::Query(format!("convert to int error: {quoted}"))
+                let value = quoted(value);
+                ApiError::Query(format!(
+                    "convert to int error: {value}: {key} is wanted as a whole number from 0"
+                ))
             })
         })
         .transpose()
@@ -46,8 +45,7 @@ pub(super) fn word<T: Copy>(
     let found = known.iter().copied().find(|it| as_str(*it) == value);
     found.map(Some).ok_or_else(|| {
         let words: Vec<_> = known.iter().map(|it| as_str(*it)).collect();
-        let quoted = clip(value, QUOTED_BYTES_MAX);
-        ApiError::Query(format!("{key} is none of {}: {quoted}", words.join(", ")))
+        ApiError::Query(format!("{key} is none of {}: {}", words.join(", "), quoted(value)))
     })
 }
 
@@ -95,7 +93,10 @@ mod tests {
             let Err(ApiError::Query(message)) = number(&pairs(&format!("n={bad}")), "n") else {
                 panic!("{bad} was taken");
             };
-            assert_eq!(message, format!("convert to int error: {bad}"));
+            assert_eq!(
+                message,
+                format!("convert to int error: {bad}: n is wanted as a whole number from 0")
+            );
         }
     }
 }

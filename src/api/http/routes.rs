@@ -1,7 +1,7 @@
 //! The rules that hold for every path: which method it takes, what an unknown one is told, and that
 //! each answer is counted.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     Router,
@@ -24,20 +24,25 @@ const OTHER_ROUTE: &str = "other";
 /// A table of routes in the making.
 ///
 /// The protocol knows no 405: a wrong method is an unknown path, `HEAD` and `OPTIONS` included. So
-/// each route takes every method and checks its own, instead of leaving that to axum.
+/// each path takes every method and chooses its route, instead of leaving that to axum.
 pub(super) struct Routes<'a, St> {
-    router: Router<St>,
-    known: Vec<(Option<Method>, &'static str)>,
+    routes: Vec<(&'static str, Route<St>)>,
     metrics: &'a Metrics,
     others: Arc<RouteMetrics>,
     token: Option<ApiToken>,
 }
 
+/// What answers the requests of one method, or of any.
+type Route<St> = (Option<Method>, Arc<dyn Fn(Request, St) -> Answer + Send + Sync>);
+
+/// An answer on its way.
+type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
 impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
     /// A table without routes, whose answers are counted in `metrics`.
     pub(super) fn new(metrics: &'a Metrics) -> Self {
         let others = Arc::new(metrics.route(OTHER_ROUTE));
-        Self { router: Router::new(), known: Vec::new(), metrics, others, token: None }
+        Self { routes: Vec::new(), metrics, others, token: None }
     }
 
     /// Asks the clients of all routes that are added from here on for `token`, if there is one.
@@ -45,7 +50,7 @@ impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
         Self { token, ..self }
     }
 
-    /// Adds a route. `method` `None` takes any. A path has one route, whatever the method.
+    /// Adds a route. `method` `None` takes any. A path has one route for each method, or one for all.
     pub(super) fn route<T: 'static>(
         self,
         method: Option<Method>,
@@ -73,22 +78,26 @@ impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
         handler: impl Handler<T, St>,
         token: Option<ApiToken>,
     ) -> Self {
-        let counted = Counted {
-            handler,
-            method: method.clone(),
-            counts: Arc::new(self.metrics.route(pattern)),
-            others: Arc::clone(&self.others),
-            token,
-        };
-        self.router = self.router.route(pattern, any(counted));
-        self.known.push((method, pattern));
+        let counted = Counted { handler, counts: Arc::new(self.metrics.route(pattern)), token };
+        let answer = move |request, state| counted.clone().answer(request, state);
+        self.routes.push((pattern, (method, Arc::new(answer))));
         self
     }
 
     /// The router, with an answer for every other path.
     pub(super) fn into_router(self) -> Router<St> {
-        let Self { router, known, others, .. } = self;
-        let known: Arc<[_]> = known.into();
+        let Self { routes, others, .. } = self;
+        let known: Arc<[_]> =
+            routes.iter().map(|(pattern, (method, _))| (method.clone(), *pattern)).collect();
+        let mut paths: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (pattern, route) in routes {
+            paths.entry(pattern).or_default().push(route);
+        }
+        let mut router = Router::new();
+        for (pattern, routes) in paths {
+            let others = Arc::clone(&others);
+            router = router.route(pattern, any(Choice { routes: routes.into(), others }));
+        }
         router.fallback(move |method: Method, uri: Uri| {
             let response = redirect_to_slashless(&known, &method, &uri).unwrap_or_else(not_found);
             others.answered(response.status().as_u16());
@@ -97,25 +106,49 @@ impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
     }
 }
 
-/// A handler that takes one method, lets in whoever may, and counts its answers.
+/// A path's routes, of which the method chooses one.
+struct Choice<St> {
+    routes: Arc<[Route<St>]>,
+    others: Arc<RouteMetrics>,
+}
+
+// Derived, it would ask the state to be `Clone`.
+impl<St> Clone for Choice<St> {
+    fn clone(&self) -> Self {
+        Self { routes: Arc::clone(&self.routes), others: Arc::clone(&self.others) }
+    }
+}
+
+impl<St: Send + 'static> Handler<(), St> for Choice<St> {
+    type Future = Answer;
+
+    fn call(self, request: Request, state: St) -> Answer {
+        let takes = |method: &Option<Method>| {
+            method.as_ref().is_none_or(|method| method == request.method())
+        };
+        if let Some((_, answer)) = self.routes.iter().find(|(method, _)| takes(method)) {
+            return answer(request, state);
+        }
+        let response = not_found();
+        self.others.answered(response.status().as_u16());
+        Box::pin(std::future::ready(response))
+    }
+}
+
+/// A handler that lets in whoever may, and counts its answers.
 #[derive(Clone)]
 struct Counted<H> {
     handler: H,
-    method: Option<Method>,
     counts: Arc<RouteMetrics>,
-    others: Arc<RouteMetrics>,
     token: Option<ApiToken>,
 }
 
-impl<H: Handler<T, St>, T, St: Send + 'static> Handler<T, St> for Counted<H> {
-    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
-
-    fn call(self, request: Request, state: St) -> Self::Future {
-        if self.method.is_some_and(|method| method != *request.method()) {
-            let response = not_found();
-            self.others.answered(response.status().as_u16());
-            return Box::pin(std::future::ready(response));
-        }
+impl<H> Counted<H> {
+    fn answer<T, St>(self, request: Request, state: St) -> Answer
+    where
+        H: Handler<T, St>,
+        St: Send + 'static,
+    {
         // Before a byte of the body is read.
         if let Some(token) = &self.token
             && let Err(refused) = guard::check(token, request.headers())
@@ -174,6 +207,8 @@ mod tests {
             .route(Some(Method::GET), "/a/get", async || "got")
             .route(Some(Method::POST), "/a/post", async || "posted")
             .route(None, "/a/any", async || "whatever")
+            .route(Some(Method::GET), "/a/two", async || "got two")
+            .route(Some(Method::PATCH), "/a/two", async || "patched")
             .into_router();
         let reply = testing::ask(router, method, path, "").await;
         (reply, metrics.render())
@@ -185,6 +220,16 @@ mod tests {
         assert_eq!((reply.status, reply.text.as_str()), (200, "posted"));
         let line = "tandem_http_requests_total{route=\"/a/post\",status=\"200\"} 1";
         assert!(page.contains(line), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_path_may_have_a_route_for_each_of_several_methods() {
+        for (method, status, text) in
+            [("GET", 200, "got two"), ("PATCH", 200, "patched"), ("PUT", 404, "404 page not found")]
+        {
+            let reply = ask(method, "/a/two").await.0;
+            assert_eq!((reply.status, reply.text.as_str()), (status, text), "{method}");
+        }
     }
 
     #[tokio::test]

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::*;
-use crate::model::{
-    Gid, Global, Mode, Orders, Protocol, Resume, Row, Spec, State, StepUrls, Timestamp,
-};
+use crate::model::{Gid, Global, Mode, Row, Spec, State, StepUrls, Timestamp};
 
 const CREATED_AT: Timestamp = Timestamp::from_us(1_700_000_000_000_001);
 
@@ -26,20 +24,9 @@ fn spec(mode: Mode) -> Spec {
         },
     };
     Spec {
-        gid: Gid::new("g-1").unwrap(),
-        mode,
-        protocol: Protocol::Http,
         steps: vec![urls("out"), urls("in")],
         payloads: vec![Bytes::from_static(b"{\"amount\":30}"), Bytes::new()],
-        query_prepared: String::new(),
-        options: Options::default(),
-        custom_data: String::new(),
-        concurrent: false,
-        orders: Orders::default(),
-        delay: Duration::ZERO,
-        resume: Resume::default(),
-        registered: Vec::new(),
-        branch_ids: Vec::new(),
+        ..Spec::new(Gid::new("g-1").unwrap(), mode)
     }
 }
 

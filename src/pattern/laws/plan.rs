@@ -6,8 +6,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::model::{
-    Gid, Global, Mode, Options, Orders, Protocol, Registered, Resume, Share, Spec, State, Status,
-    StepUrls, Timestamp,
+    Gid, Global, Mode, Options, Orders, Registered, Share, Spec, State, Status, StepUrls, Timestamp,
 };
 use crate::pattern::Policy;
 
@@ -95,20 +94,11 @@ fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
                 .map(|(action, compensate, _)| StepUrls { action, compensate })
                 .collect();
             let spec = Spec {
-                gid: Gid::new("g").unwrap(),
-                mode,
-                protocol: Protocol::Http,
                 payloads: vec![Bytes::new(); steps.len()],
                 steps,
                 query_prepared,
                 options,
-                custom_data: String::new(),
-                concurrent: false,
-                orders: Orders::default(),
-                delay: Duration::ZERO,
-                resume: Resume::default(),
-                registered: Vec::new(),
-                branch_ids: Vec::new(),
+                ..Spec::new(Gid::new("g").unwrap(), mode)
             };
             Plan { spec, is_prepared, refuses, local_work_is_done, policy }
         },

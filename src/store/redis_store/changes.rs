@@ -150,12 +150,14 @@ pub(super) async fn register(
     call.shown(mode_letter(item.mode))
         .arg(registered::name(&item.branch))
         .arg(content)
-        .shown(item.branches_max);
+        .shown(item.branches_max)
+        .shown(item.bytes_max);
     let mut reply = store.call(ScriptName::Register, call, store.deadline()).await?;
     match reply.word() {
         b"done" => Ok(RegisterReply::Done),
         b"other_content" => Ok(RegisterReply::OtherContent),
         b"too_many" => Ok(RegisterReply::TooMany),
+        b"too_large" => Ok(RegisterReply::TooLarge),
         b"not_prepared" => Ok(RegisterReply::NotPrepared(reply.status()?)),
         b"other_mode" => Ok(RegisterReply::OtherMode(reply.mode()?)),
         b"missing" => Ok(RegisterReply::NotFound),

@@ -2,17 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, FromRedisValue, from_redis_value};
+use futures_util::future::try_join_all;
+use redis::{Cmd, FromRedisValue, Value, from_redis_value};
 
 use crate::{clock::SystemClock, model::Timestamp, telemetry::metrics::Metrics};
 
 use super::{
     super::{
-        bodies::Bodies,
-        connection::{Failure, Line, client},
+        cluster::Cluster,
+        connection::{Failure, client},
         gather::{Gather, Shared},
-        keys::{Keys, SHARDS_MAX},
+        keys::{Keys, SHARDS_MAX, slot_of},
         scripts::ScriptName,
+        servers::{Lane, Node, Plain, Servers},
     },
     RedisStore,
 };
@@ -66,9 +68,6 @@ pub enum ConnectError {
     /// It is too old.
     #[error("Redis has version {0}, at least {VERSION_MIN}.0 is needed")]
     Version(String),
-    /// It is a node of a Cluster, which this version cannot use.
-    #[error("Redis runs as a Cluster, which is not supported: name a single Redis")]
-    Cluster,
     /// The prefix would hide the part of a key by which a Cluster places it.
     #[error("key_prefix is {0:?}, it must not be empty nor have braces in it")]
     BadPrefix(String),
@@ -93,8 +92,8 @@ impl ConnectError {
 }
 
 impl RedisStore {
-    /// Connects to `url` (`redis://…`, `redis+unix://…`), sees that it can be used, and loads the
-    /// scripts. To be called in a runtime, in which the store's tasks then run. Redis's time is
+    /// Connects to `url` (`redis://…`, `redis+unix://…`), which names a single Redis or any node of a
+    /// Cluster, sees that it can be used, and loads the scripts. To be called in a runtime, in which the store's tasks then run. Redis's time is
     /// told to `clock`, now and with each answer.
     ///
     /// # Errors
@@ -113,31 +112,52 @@ impl RedisStore {
         }
         let bad_url = |error: redis::RedisError| ConnectError::BadUrl(error.to_string());
         let client = client(url).map_err(bad_url)?;
-        let bodies = Bodies::new(&client, settings.redis_timeout).map_err(bad_url)?;
-        let [hot, calm] = [client.clone(), client].map(|client| Arc::new(Line::new(client)));
+        let redis_timeout = settings.redis_timeout;
+        let named = Arc::new(Node::new(&client, None, redis_timeout).map_err(bad_url)?);
         let keys = Keys::new(&settings.key_prefix, settings.shards);
         let shared = Arc::new(Shared {
             clock,
             metrics,
             // Half of it: so that there is time for one repeat.
-            try_timeout: settings.redis_timeout / 2,
+            try_timeout: redis_timeout / 2,
             batch_items_max: settings.batch_items_max.max(1),
         });
 
-        let start = Start { line: &hot, timeout: settings.redis_timeout };
-        start.check_server().await?;
-        start.check_shards(&keys).await?;
-        start.load_scripts().await?;
-        shared.observe(start.time().await?);
+        let asked = Asked { node: &named, timeout: redis_timeout };
+        let servers = if asked.check_server().await? == ServerMode::Cluster {
+            let info = client.get_connection_info().clone();
+            let clock = Arc::clone(&shared.clock);
+            let cluster = Cluster::connect(Arc::clone(&named), info, clock, redis_timeout);
+            Servers::Cluster(cluster.await.map_err(refused)?)
+        } else {
+            Servers::Single(Arc::clone(&named))
+        };
+        check_shards(&servers, &keys, redis_timeout).await?;
+        let masters = match &servers {
+            Servers::Single(node) => vec![(0, Some(Arc::clone(node)))],
+            Servers::Cluster(cluster) => cluster.masters_of(keys.slots()),
+        };
+        try_join_all(masters.iter().map(async |(slot, node)| {
+            let node = node.as_ref().ok_or_else(|| {
+                ConnectError::Unreachable(format!("no master of the Cluster has the slot {slot}"))
+            })?;
+            let asked = Asked { node, timeout: redis_timeout };
+            asked.check_server().await?;
+            asked.load_scripts().await?;
+            shared.observe(node, asked.time().await?);
+            Ok(())
+        }))
+        .await?;
 
+        let servers = Arc::new(servers);
         let retention_ms = settings.retention.as_millis().to_string();
         let gathers = ScriptName::ALL.map(|script| {
             let head = has_retention(script).then(|| retention_ms.clone());
-            let line = if is_hot(script) { &hot } else { &calm };
-            Gather::start(script, head, Arc::clone(line), Arc::clone(&shared))
+            let lane = if is_hot(script) { Lane::Hot } else { Lane::Calm };
+            Gather::start(script, head, Arc::clone(&servers), lane, Arc::clone(&shared))
         });
-        let StoreSettings { redis_timeout, retention, .. } = settings;
-        Ok(Self { keys, gathers, bodies, hot, calm, shared, redis_timeout, retention })
+        let retention = settings.retention;
+        Ok(Self { keys, gathers, servers, shared, redis_timeout, retention })
     }
 }
 
@@ -149,7 +169,7 @@ impl RedisStore {
     /// [`ConnectError::OtherShards`] when another node started on it with other settings meanwhile;
     /// [`ConnectError::Unreachable`] while Redis is away.
     pub async fn check_deployment(&self) -> Result<(), ConnectError> {
-        Start { line: &self.hot, timeout: self.redis_timeout }.check_shards(&self.keys).await
+        check_shards(&self.servers, &self.keys, self.redis_timeout).await
     }
 }
 
@@ -208,36 +228,45 @@ const fn has_retention(script: ScriptName) -> bool {
     )
 }
 
-/// What is asked once, before anything else.
-struct Start<'a> {
-    line: &'a Line,
+/// The first one to start fixes the number of shards.
+async fn check_shards(
+    servers: &Servers,
+    keys: &Keys,
+    timeout: Duration,
+) -> Result<(), ConnectError> {
+    let meta = keys.meta();
+    let slot = slot_of(meta.as_bytes());
+    let ask = async |command: Cmd| {
+        let plain = Plain { asked: &command, slot, lane: Lane::Hot };
+        servers.send(&plain, timeout, timeout).await.map_err(refused)
+    };
+    let set = keys.shard_count();
+    let mut get = redis::cmd("HGET");
+    get.arg(&meta).arg(SHARDS_FIELD);
+    let mut stored: Option<String> = read(ask(get.clone()).await?)?;
+    if stored.is_none() {
+        let mut put = redis::cmd("HSETNX");
+        put.arg(&meta).arg(SHARDS_FIELD).arg(set);
+        let _: u64 = read(ask(put).await?)?;
+        // Another node may have been faster.
+        stored = read(ask(get).await?)?;
+    }
+    match stored {
+        Some(stored) if stored == set.to_string() => Ok(()),
+        stored => Err(ConnectError::OtherShards { set, stored: stored.unwrap_or_default() }),
+    }
+}
+
+/// One process that is asked before anything else is.
+struct Asked<'a> {
+    node: &'a Node,
     timeout: Duration,
 }
 
-impl Start<'_> {
-    async fn check_server(&self) -> Result<(), ConnectError> {
+impl Asked<'_> {
+    async fn check_server(&self) -> Result<ServerMode, ConnectError> {
         let info: String = self.ask(&redis::cmd("INFO")).await?;
         check_info(&info)
-    }
-
-    /// The first one to start fixes the number of shards.
-    async fn check_shards(&self, keys: &Keys) -> Result<(), ConnectError> {
-        let meta = keys.meta();
-        let set = keys.shard_count();
-        let mut get = redis::cmd("HGET");
-        get.arg(&meta).arg(SHARDS_FIELD);
-        let mut stored: Option<String> = self.ask(&get).await?;
-        if stored.is_none() {
-            let mut put = redis::cmd("HSETNX");
-            put.arg(&meta).arg(SHARDS_FIELD).arg(set);
-            let _: u64 = self.ask(&put).await?;
-            // Another node may have been faster.
-            stored = self.ask(&get).await?;
-        }
-        match stored {
-            Some(stored) if stored == set.to_string() => Ok(()),
-            stored => Err(ConnectError::OtherShards { set, stored: stored.unwrap_or_default() }),
-        }
     }
 
     async fn load_scripts(&self) -> Result<(), ConnectError> {
@@ -255,19 +284,37 @@ impl Start<'_> {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, ConnectError> {
-        let answer =
-            self.line.send(command, self.timeout).await.map_err(|failure| match failure {
-                Failure::NotDone(text) | Failure::NoAnswer(text) => ConnectError::Unreachable(text),
-                Failure::Full => ConnectError::Unreachable("it is full (maxmemory)".to_owned()),
-                Failure::NoScript => ConnectError::Refused("NOSCRIPT".to_owned()),
-                Failure::Refused(text) => ConnectError::Refused(text),
-            })?;
-        from_redis_value(answer).map_err(|error| ConnectError::Refused(error.to_string()))
+        read(self.node.line(Lane::Hot).send(command, self.timeout).await.map_err(refused)?)
     }
 }
 
+fn read<T: FromRedisValue>(answer: Value) -> Result<T, ConnectError> {
+    from_redis_value(answer).map_err(|error| ConnectError::Refused(error.to_string()))
+}
+
+fn refused(failure: Failure) -> ConnectError {
+    match failure {
+        Failure::NotDone(text) | Failure::NoAnswer(text) => ConnectError::Unreachable(text),
+        Failure::Moved(address) | Failure::Ask(address) => {
+            ConnectError::Unreachable(format!("a slot is at {address}"))
+        }
+        Failure::Full => ConnectError::Unreachable("it is full (maxmemory)".to_owned()),
+        Failure::NoScript => ConnectError::Refused("NOSCRIPT".to_owned()),
+        Failure::Refused(text) => ConnectError::Refused(text),
+    }
+}
+
+/// How a Redis runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ServerMode {
+    /// By itself.
+    Single,
+    /// As a node of a Cluster.
+    Cluster,
+}
+
 /// Looks at what Redis says of itself (`INFO`).
-fn check_info(info: &str) -> Result<(), ConnectError> {
+fn check_info(info: &str) -> Result<ServerMode, ConnectError> {
     let field = |name: &str| {
         let mut lines = info.lines();
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
@@ -276,9 +323,6 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
     let major = version.split('.').next().and_then(|major| major.parse().ok());
     if major.is_none_or(|major: u64| major < VERSION_MIN) {
         return Err(ConnectError::Version(version.to_owned()));
-    }
-    if field("redis_mode") == Some("cluster") {
-        return Err(ConnectError::Cluster);
     }
     if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction") {
         tracing::warn!(
@@ -291,7 +335,8 @@ fn check_info(info: &str) -> Result<(), ConnectError> {
             "Redis keeps no append-only file: transactions that are stored are lost when it crashes"
         );
     }
-    Ok(())
+    let is_cluster = field("redis_mode") == Some("cluster");
+    Ok(if is_cluster { ServerMode::Cluster } else { ServerMode::Single })
 }
 
 #[cfg(test)]
@@ -301,8 +346,9 @@ mod tests {
     #[test]
     fn a_redis_that_cannot_run_the_scripts_is_refused() {
         let check = |version: &str| check_info(&format!("# Server\r\nredis_version:{version}\r\n"));
-        assert_eq!(check("7.0.0"), Ok(()));
-        assert_eq!(check("10.2"), Ok(()));
+        assert_eq!(check("7.0.0"), Ok(ServerMode::Single));
+        assert_eq!(check("10.2\r\nredis_mode:standalone"), Ok(ServerMode::Single));
+        assert_eq!(check("7.2.1\r\nredis_mode:cluster"), Ok(ServerMode::Cluster));
         assert_eq!(check("6.2.14"), Err(ConnectError::Version("6.2.14".to_owned())));
         assert_eq!(check("x"), Err(ConnectError::Version("x".to_owned())));
         assert_eq!(check_info(""), Err(ConnectError::Version("unknown".to_owned())));

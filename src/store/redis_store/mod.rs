@@ -16,6 +16,9 @@ mod topics;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::select_ok;
+use redis::Value;
+
 use crate::{
     clock::Clock,
     model::{Gid, Timestamp, Token, Topic},
@@ -25,13 +28,14 @@ use super::{
     Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
     Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
     Submitted, TakeReply, TopicChange, TopicChanged, WorkflowEnded,
-    bodies::Bodies,
-    connection::Line,
+    bodies::BodyCommand,
+    connection::Failure,
     gather::{Gather, Shared},
     item::Item,
     keys::{Key, Keys},
     reply::Reply,
     scripts::ScriptName,
+    servers::{Lane, Node, Servers},
 };
 
 pub use connect::{ConnectError, StoreSettings};
@@ -41,9 +45,7 @@ pub struct RedisStore {
     keys: Keys,
     /// In the order of [`ScriptName::ALL`].
     gathers: [Gather; ScriptName::ALL.len()],
-    bodies: Bodies,
-    hot: Arc<Line>,
-    calm: Arc<Line>,
+    servers: Arc<Servers>,
     shared: Arc<Shared>,
     /// Bound on one call, whatever it needs.
     redis_timeout: Duration,
@@ -52,13 +54,33 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Whether Redis answers, within the bound on one call.
+    /// Whether Redis answers, within the bound on one call; of a Cluster, whether any of the masters
+    /// does that hold something of this deployment: with one of them away, the others' transactions
+    /// go on.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let sent = self.hot.send(&redis::cmd("PING"), self.redis_timeout).await;
-        sent.map(|_| ()).map_err(|failure| failure.into_error("ping", false))
+        let nodes: Vec<Arc<Node>> = match &*self.servers {
+            Servers::Single(node) => vec![Arc::clone(node)],
+            Servers::Cluster(cluster) => {
+                let masters = cluster.masters_of(self.keys.slots()).into_iter();
+                masters.filter_map(|(_, node)| node).collect()
+            }
+        };
+        let pings = nodes.iter().map(|node| {
+            let ping = async {
+                node.line(Lane::Hot).send(&redis::cmd("PING"), self.redis_timeout).await.map(drop)
+            };
+            Box::pin(ping)
+        });
+        let pings: Vec<_> = pings.collect();
+        let pinged = if pings.is_empty() {
+            Err(Failure::NotDone("the Cluster has no masters".to_owned()))
+        } else {
+            select_ok(pings).await.map(drop)
+        };
+        pinged.map_err(|failure| failure.into_error("ping", false))
     }
 
     /// When a call that starts now is given up, by the monotonic clock.
@@ -73,14 +95,36 @@ impl RedisStore {
 
     /// Puts `body` under `key`, where a script can adopt it.
     async fn stage(&self, key: Key<'_>, body: &[u8], deadline: Duration) -> Result<(), StoreError> {
-        let staged = self.bodies.stage(key, body, self.left(deadline)).await;
-        staged.inspect_err(|_| self.shared.metrics.redis_errors.increment(1))
+        self.ask_of_body(&BodyCommand::stage(key, body), deadline).await.map(drop)
     }
 
     /// The large body under `key`; `None` if there is none.
     async fn body(&self, key: Key<'_>, deadline: Duration) -> Result<Option<Vec<u8>>, StoreError> {
-        let body = self.bodies.get(key, self.left(deadline)).await;
-        body.inspect_err(|_| self.shared.metrics.redis_errors.increment(1))
+        match self.ask_of_body(&BodyCommand::get(key), deadline).await? {
+            Value::BulkString(body) => Ok(Some(body)),
+            _ => Ok(None),
+        }
+    }
+
+    /// No failure leaves anything unknown.
+    async fn ask_of_body(
+        &self,
+        command: &BodyCommand,
+        deadline: Duration,
+    ) -> Result<Value, StoreError> {
+        let left = self.left(deadline);
+        self.servers.send(command, left, left).await.map_err(|failure| {
+            self.shared.metrics.redis_errors.increment(1);
+            match failure {
+                Failure::Full => StoreError::Full,
+                Failure::NotDone(text)
+                | Failure::NoAnswer(text)
+                | Failure::Refused(text)
+                | Failure::Moved(text)
+                | Failure::Ask(text) => StoreError::Unreachable(text),
+                Failure::NoScript => StoreError::Unreachable("NOSCRIPT".to_owned()),
+            }
+        })
     }
 
     async fn call(

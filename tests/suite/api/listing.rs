@@ -108,10 +108,10 @@ async fn clients_ask_by_status_type_and_creation() {
 async fn what_cannot_be_asked_for_is_a_clear_error() {
     let api = Api::start(&[]).await;
     for (query, telling) in [
-        ("limit=abc", "convert to int error: abc"),
-        ("limit=-1", "convert to int error: -1"),
-        ("createTimeStart=x", "convert to int error: x"),
-        ("createTimeEnd=1.5", "convert to int error: 1.5"),
+        ("limit=abc", "convert to int error: abc: limit "),
+        ("limit=-1", "convert to int error: -1: limit "),
+        ("createTimeStart=x", "convert to int error: x: createTimeStart "),
+        ("createTimeEnd=1.5", "convert to int error: 1.5: createTimeEnd "),
         ("status=Succeed", "status is none of "),
         ("transType=cash", "transType is none of "),
         ("position=abc", "position: "),

@@ -106,6 +106,7 @@ async fn the_same_branch_again_is_as_good_as_once_on_every_path_and_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_json_rpc_it_is_the_same() {
     const REFUSED: i64 = -32901;
+    const WRONG: i64 = -32603;
     let (api, bank) = (Api::start(&[]).await, Participant::start().await);
     let call = async |method: &str, params: &Value| {
         let body = json!({"jsonrpc": "2.0", "id": "1", "method": method, "params": params});
@@ -114,6 +115,10 @@ async fn over_json_rpc_it_is_the_same() {
     let gid = fresh_name();
     let unknown = call("registerBranch", &tcc_branch(&gid, 1, &bank)).await;
     assert_eq!(unknown["error"]["code"], REFUSED, "{unknown}");
+    let misspelt = with(tcc_branch(&gid, 1, &bank), json!({"confrim": "x"}));
+    let refused = call("registerBranch", &misspelt).await;
+    assert_eq!(refused["error"]["code"], WRONG, "{refused}");
+    assert!(refused["error"]["message"].to_string().contains("'confrim'"), "{refused}");
     for (method, params) in [
         ("prepare", transaction(&gid, "tcc")),
         ("registerBranch", tcc_branch(&gid, 1, &bank)),
@@ -126,6 +131,21 @@ async fn over_json_rpc_it_is_the_same() {
     }
     assert_eq!(api.status(&gid).await, "succeed");
     assert_eq!(bank.paths_of(&gid), ["/confirm2", "/confirm1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_send_besides_is_ignored() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let gid = fresh_name();
+    prepare(&api, &gid, "tcc").await;
+    // One body of Java's and old ones' extra fields, nulls, and the general request's fields.
+    let besides = json!({
+        "try": bank.url("/try"), "status": "prepared", "subType": "tcc", "sync": "1",
+        "colour": null, "url": null, "op": null, "branch_headers": {}, "passthrough_headers": [],
+        "wait_result": false, "concurrent": false, "protocol": null, "request_timeout": 8,
+    });
+    assert_done(&register(&api, &with(tcc_branch(&gid, 1, &bank), besides)).await);
+    assert_done(&register(&api, &tcc_branch(&gid, 1, &bank)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +249,9 @@ async fn what_is_missing_or_wrong_is_named_and_nothing_is_stored() {
         (tcc_with(json!({"confirm": null})), "confirm: missing"),
         (tcc_with(json!({"cancel": null})), "cancel: missing"),
         (tcc_with(json!({"confirm": "no url"})), "confirm: "),
+        (tcc_with(json!({"confrim": bank.url("/confirm")})), "'confrim' is no field"),
+        (xa_with(json!({"colour": {"a": 1}})), "'colour' is no field"),
+        (step_with(json!({"x".repeat(5_000): 1})), "is no field of registerBranch"),
         (tcc_with(json!({"cancel": "ftp://h/x"})), "cancel: "),
         (tcc_with(json!({"trans_type": "saga"})), "unknow trans type: saga"),
         (tcc_with(json!({"trans_type": null})), "unknow trans type: "),

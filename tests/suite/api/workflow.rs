@@ -91,6 +91,18 @@ async fn its_steps_come_back_in_order_and_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_reason_of_its_end_is_cut_as_that_of_an_abort() {
+    let (api, shop) = (Api::start(&[]).await, Participant::start().await);
+    let gid = fresh_name();
+    prepared(&api, &workflow(&gid, &shop)).await;
+    let end = json!({"status": "failed", "rollback_reason": "x".repeat(5_000)});
+    assert_done(&submit(&api, &gid, end.clone()).await);
+    assert_done(&submit(&api, &gid, end).await);
+    let found = prepared(&api, &workflow(&gid, &shop)).await;
+    assert_eq!(found["transaction"]["rollback_reason"], json!("x".repeat(1_023)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_ended_one_is_answered_as_it_ended() {
     let (api, shop) = (Api::start(&[]).await, Participant::start().await);
     let result = STANDARD.encode("größe");

@@ -16,10 +16,16 @@ const TCC: usize = 2;
 const WORKFLOW: usize = 3;
 
 /// Requests and holds that one sequence speaks of; some calls repeat a request, some a hold's.
-pub(crate) const TOKENS: usize = 15;
+pub(crate) const TOKENS: usize = 18;
 
 /// The tokens of holds that were claimed; the others belong to requests.
 const HOLD_TOKENS: std::ops::Range<usize> = 8..12;
+
+/// More bytes than the branches of one sequence have.
+const ROOM: usize = 1 << 20;
+
+/// Topics that one sequence speaks of.
+pub(crate) const TOPICS: [&str; 2] = ["a topic", "b;1;2;"];
 
 /// A span that no sequence lasts.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -53,6 +59,7 @@ pub(crate) enum Call {
         /// Which of two contents it has.
         content: usize,
         branches_max: usize,
+        bytes_max: usize,
     },
     EndWorkflow {
         gid: usize,
@@ -81,6 +88,19 @@ pub(crate) enum Call {
         gid: usize,
         who: Who,
         lease: Duration,
+    },
+    /// A topic is written as it was found just now or, if it is stale, the time before.
+    ChangeTopic {
+        topic: usize,
+        token: usize,
+        is_stale: bool,
+        /// How many subscribe from now on; nobody removes the topic.
+        subscribers: Option<usize>,
+    },
+    /// At most `limit` topics behind this one.
+    Topics {
+        after: Option<usize>,
+        limit: usize,
     },
     Record {
         gid: usize,
@@ -141,7 +161,7 @@ pub(crate) fn sequence(rng: &mut Rng, length: usize) -> Vec<Call> {
 
 /// A branch is registered between a claim and the holder's record: too rare to be left to chance.
 fn registered_meanwhile(rng: &mut Rng) -> [Call; 5] {
-    let (gid, content, branches_max) = (TCC, 0, 3);
+    let (gid, content, branches_max, bytes_max) = (TCC, 0, 3, ROOM);
     let mode = Mode::Tcc;
     let request = Request { mode, delay: Duration::ZERO, ..request(gid, 0..2, rng) };
     let mut record = record(gid, rng);
@@ -152,7 +172,7 @@ fn registered_meanwhile(rng: &mut Rng) -> [Call; 5] {
         Call::Prepare { request, timeout: Duration::ZERO },
         Call::ClaimDue,
         Call::Take { gid, token: pick(HOLD_TOKENS, rng), claims_ago: 0 },
-        Call::Register { gid, mode, branch: rng.index(4), content, branches_max },
+        Call::Register { gid, mode, branch: rng.index(4), content, branches_max, bytes_max },
         record,
     ]
 }
@@ -190,6 +210,8 @@ fn call(rng: &mut Rng) -> Call {
                 branch: rng.index(4),
                 content: usize::from(rng.happens(150)),
                 branches_max: if rng.happens(900) { 3 } else { 1 },
+                // From what no branch fits in to what two hardly do.
+                bytes_max: if rng.happens(900) { ROOM } else { rng.index(130) },
             }
         }
         39..41 => Call::EndWorkflow {
@@ -207,6 +229,16 @@ fn call(rng: &mut Rng) -> Call {
             Call::Take { gid, token: pick(HOLD_TOKENS, rng), claims_ago }
         }
         68..73 => Call::Renew { gid, who: who(rng), lease: zero_or_long(rng) },
+        73..77 => Call::ChangeTopic {
+            topic: rng.index(TOPICS.len()),
+            token: pick(15..TOKENS, rng),
+            is_stale: rng.happens(300),
+            subscribers: rng.happens(800).then(|| rng.index(3)),
+        },
+        77..78 => Call::Topics {
+            after: rng.happens(500).then(|| rng.index(TOPICS.len())),
+            limit: 1 + rng.index(2),
+        },
         _ => record(gid, rng),
     }
 }

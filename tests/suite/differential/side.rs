@@ -5,16 +5,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use tandem::{
-    model::{Gid, Global, Options, Progress, Share, Spec, Status, StepUrls, Timestamp, Token},
+    model::{
+        Gid, Global, Options, Progress, Share, Spec, Status, StepUrls, Subscriber, Timestamp,
+        Token, Topic,
+    },
     store::{
         Abort, Aborted, Durability, Prepare, Record, Recorded, Register, Store, StoreError, Submit,
-        Submitted, TakeReply, Taken, WorkflowEnded,
+        Submitted, TakeReply, Taken, TopicChange, WorkflowEnded,
     },
 };
 
 use crate::support::samples;
 
-use super::calls::{Call, GIDS, HoldEnd, LONG, Request, Who};
+use super::calls::{Call, GIDS, HoldEnd, LONG, Request, TOPICS, Who};
 
 /// The most due ones that a claim or a reset of many takes: more than there are.
 const ALL: usize = 100;
@@ -29,6 +32,8 @@ pub(crate) struct Side<S> {
     scores: BTreeMap<Gid, Vec<Timestamp>>,
     /// What was last seen or written, with its number.
     seen: BTreeMap<Gid, (u64, Global)>,
+    /// What was found of each topic, the newest last.
+    topics: BTreeMap<usize, Vec<Option<Topic>>>,
     /// Who was last given a hold.
     holders: BTreeMap<Gid, Token>,
 }
@@ -49,6 +54,7 @@ impl<S: Store> Side<S> {
             tokens,
             scores: BTreeMap::new(),
             seen: BTreeMap::new(),
+            topics: BTreeMap::new(),
             holders: BTreeMap::new(),
         }
     }
@@ -104,7 +110,7 @@ impl<S: Store> Side<S> {
                     | Aborted::NotFound) => Ok(format!("{reply:?}")),
                 }
             }
-            Call::Register { gid, mode, branch, content, branches_max } => {
+            Call::Register { gid, mode, branch, content, branches_max, bytes_max } => {
                 let data: &[u8] = if *content == 0 { b"{}" } else { b"\0;other\xff" };
                 // The id and the op of two of a workflow are the same text when joined.
                 let branch_id = ["1", "11", "0;", "#"][*branch];
@@ -113,7 +119,7 @@ impl<S: Store> Side<S> {
                     *op = ["1try", "try", "try", "try"][*branch].to_owned();
                 }
                 let item = samples::register(&self.gids[*gid], *mode, registered);
-                let item = Register { branches_max: *branches_max, ..item };
+                let item = Register { branches_max: *branches_max, bytes_max: *bytes_max, ..item };
                 Ok(format!("{:?}", self.store.register(item).await?))
             }
             Call::EndWorkflow { gid, token, status } => {
@@ -144,6 +150,13 @@ impl<S: Store> Side<S> {
                 let token = self.token(gid, *who);
                 Ok(format!("{:?}", self.store.renew(gid, &token, *lease).await?))
             }
+            Call::ChangeTopic { topic, token, is_stale, subscribers } => {
+                self.change_topic(*topic, *token, *is_stale, *subscribers).await
+            }
+            Call::Topics { after, limit } => {
+                let topics = self.store.topics(after.map(|number| TOPICS[number]), *limit).await?;
+                Ok(topics.iter().map(|topic| self.worded_topic(topic)).collect())
+            }
             Call::Record { gid, who, ahead, status, promoted, hold } => {
                 let gid = self.gids[*gid].clone();
                 let Some(mut record) = self.record(&gid, *who, *ahead, *status) else {
@@ -169,6 +182,34 @@ impl<S: Store> Side<S> {
                 }
             }
         }
+    }
+
+    async fn change_topic(
+        &mut self,
+        number: usize,
+        token: usize,
+        is_stale: bool,
+        subscribers: Option<usize>,
+    ) -> Result<String, StoreError> {
+        let name = TOPICS[number];
+        let all = self.topics.entry(number).or_default();
+        all.push(self.store.topic(name).await?);
+        let found = all.iter().rev().nth(usize::from(is_stale)).cloned().flatten();
+        let subscribers = subscribers.map(|count| {
+            let url = |number| format!("http://busi/{name}/{number}");
+            (0..count).map(|it| Subscriber { url: url(it), remark: "ü\n".to_owned() }).collect()
+        });
+        let token = self.tokens[token].clone();
+        let change = TopicChange::new(token, name, found.as_ref(), subscribers);
+        let changed = self.store.change_topic(change).await?;
+        let topic = self.store.topic(name).await?;
+        Ok(format!("{changed:?}: {:?}", topic.map(|topic| self.worded_topic(&topic))))
+    }
+
+    fn worded_topic(&self, topic: &Topic) -> String {
+        let Topic { name, version, created_at, updated_at, subscribers } = topic;
+        let times = (self.about(*created_at), self.about(*updated_at));
+        format!("{name} version {version}, times {times:?}, subscribed {subscribers:?}; ")
     }
 
     async fn query(&self, gid: &Gid) -> Result<String, StoreError> {

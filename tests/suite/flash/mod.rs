@@ -1,5 +1,11 @@
 //! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
 
 mod differential;
+mod hold_time;
+mod limits;
+mod orders;
 mod property;
+mod shop;
+mod sold_out;
 pub(crate) mod table;
+mod waiting_room;

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 /// A bank that listens until the test's runtime ends.
 #[derive(Clone)]
-pub(super) struct Bank {
+pub(crate) struct Bank {
     base: String,
     books: Arc<Mutex<Books>>,
 }
@@ -33,7 +33,7 @@ struct Books {
 }
 
 impl Bank {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let books = Arc::<Mutex<Books>>::default();
@@ -43,12 +43,12 @@ impl Bank {
     }
 
     /// The URL that adds `amount` to `account`; with the op `compensate` it is taken away again.
-    pub(super) fn url(&self, account: &str, amount: i64) -> String {
+    pub(crate) fn url(&self, account: &str, amount: i64) -> String {
         format!("{}/{account}?amount={amount}", self.base)
     }
 
     /// What stands on `account`.
-    pub(super) fn balance(&self, account: &str) -> i64 {
+    pub(crate) fn balance(&self, account: &str) -> i64 {
         let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         books.balances.get(account).copied().unwrap_or(0)
     }

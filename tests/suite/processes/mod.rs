@@ -1,6 +1,6 @@
 //! Real processes: nodes that are killed, stand still or are told to stop, and a Redis that is away.
 
-mod books;
+pub(crate) mod books;
 mod kill;
 mod outage;
 mod own_redis;

@@ -69,6 +69,25 @@ fn no_more_branches_than_may_be() {
 }
 
 #[test]
+fn no_more_bytes_of_branches_than_may_be() {
+    let mut rig = Rig::new();
+    let t = prepared(&mut rig);
+    let x = |bytes: usize| "x".repeat(bytes);
+    assert_eq!(rig.one(t.register("b1", &x(101))), ["too_large"]);
+    assert_eq!(rig.one(t.register("b1", &x(60))), ["done"]);
+    let stored = rig.snapshot(&t);
+    assert_eq!(rig.one(t.register("b2", &x(41))), ["too_large"], "both together");
+    assert_eq!(rig.one(t.register("b1", &x(60))), ["done"], "it is there");
+    assert_eq!(rig.one(t.register("b1", &x(61))), ["other_content"]);
+    assert_eq!(rig.snapshot(&t), stored);
+    assert_eq!(rig.one(t.register("b2", &x(40))), ["done"]);
+    assert_eq!(rig.field(&t, "z").as_deref(), Some("100"));
+    assert_eq!(rig.one(t.register("b3", "x")), ["too_large"]);
+    assert_eq!(rig.one(t.register("b3", "")), ["done"]);
+    assert_eq!(rig.one(t.register("b4", &x(1))), ["too_many"], "whatever its bytes are");
+}
+
+#[test]
 fn what_is_not_prepared_takes_no_branch() {
     let mut rig = Rig::new();
     for status in ["S", "A", "C", "F"] {

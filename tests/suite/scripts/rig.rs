@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use redis::{Connection, FromRedisValue, RedisError, Value};
+use redis::{FromRedisValue, RedisError, Value};
 use tandem::store::scripts::ScriptName;
 
 use super::{
     calls::Item,
     transaction::{LEASE_US, REST, Transaction},
 };
-use crate::support::redis::{connect, redis_url};
+use crate::support::{
+    cluster::Routed,
+    redis::{connect, redis_url},
+};
 
 /// How long ended ones are kept, in ms: an argument of the scripts that end something.
 pub(crate) const RETENTION_MS: u64 = 86_400_000;
 
 /// One connection to a Redis, and what a test asks of it.
 pub(crate) struct Rig {
-    redis: Connection,
+    redis: Routed,
 }
 
 /// What a call answered.

@@ -3,7 +3,10 @@
 use tandem::store::scripts::ScriptName;
 
 use super::calls::{ByHolder, Item, Prepare, Submit};
-use crate::support::redis::fresh_name;
+use crate::support::{
+    cluster::slot_of,
+    redis::{fresh_name, is_on_cluster},
+};
 
 /// A lease that no test waits for, in µs.
 pub(crate) const LEASE_US: u64 = 3_000_000;
@@ -19,9 +22,12 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    /// One in a shard of its own.
+    /// One in a shard of its own. On a Cluster the shards of one test are in one slot, so that
+    /// one call can have several of them.
     pub(crate) fn new() -> Self {
-        Self { tag: fresh_name(), gid: "g".to_owned() }
+        let name = fresh_name();
+        let tag = if is_on_cluster() { in_slot_of_this_test(&name) } else { name };
+        Self { tag, gid: "g".to_owned() }
     }
 
     /// Another one in the same shard.
@@ -94,7 +100,7 @@ impl Transaction {
         self.stop(ScriptName::Abort, request, reason).args([LEASE_US.to_string()])
     }
 
-    /// Adds a branch to an xa, of which there may be three.
+    /// Adds a branch to an xa, of which there may be three, with 100 bytes of content together.
     pub(crate) fn register(&self, branch_id: &str, content: &str) -> Item {
         self.register_in("X", branch_id, content)
     }
@@ -102,7 +108,7 @@ impl Transaction {
     /// As [`Transaction::register`], of another mode.
     pub(crate) fn register_in(&self, mode: &str, branch_id: &str, content: &str) -> Item {
         let name = format!("#{branch_id}");
-        Item::new(ScriptName::Register).keys([self.hash()]).args([mode, &name, content, "3"])
+        Item::new(ScriptName::Register).keys([self.hash()]).args([mode, &name, content, "3", "100"])
     }
 
     pub(crate) fn end_workflow(&self, request: &str, status: &str) -> Item {
@@ -245,4 +251,11 @@ impl Transaction {
     pub(crate) fn finish<'a>(&'a self, token: &'a str, n: u64, status: &'a str) -> ByHolder<'a> {
         ByHolder { script: ScriptName::Finish, ..self.record(token, n, status) }
     }
+}
+
+/// A tag that begins with `name`, in a slot that all tags of this test are in.
+fn in_slot_of_this_test(name: &str) -> String {
+    let slot = slot_of(std::thread::current().name().unwrap_or_default());
+    let tag = (0_u32..).map(|number| format!("{name}-{number:x}")).find(|tag| slot_of(tag) == slot);
+    tag.expect("some number will do")
 }

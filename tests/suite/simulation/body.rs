@@ -51,6 +51,32 @@ pub(crate) fn registering(spec: &Spec, branch_id: &str) -> Bytes {
     Bytes::from(body.to_string())
 }
 
+/// The body by which the program called `by` notes a step of the workflow `spec`.
+pub(crate) fn noting(spec: &Spec, branch_id: &str, has_failed: bool, by: &str) -> Bytes {
+    let body = json!({
+        "gid": spec.gid.as_str(),
+        "trans_type": spec.mode.as_str(),
+        "branch_id": branch_id,
+        "op": "action",
+        "status": if has_failed { "failed" } else { "succeed" },
+        "data": by,
+    });
+    Bytes::from(body.to_string())
+}
+
+/// The body by which the program called `by` ends the workflow `spec`.
+pub(crate) fn ending(spec: &Spec, has_failed: bool, by: &str) -> Bytes {
+    let extra = if has_failed {
+        json!({"status": "failed", "rollback_reason": by})
+    } else {
+        json!({"status": "succeed", "result": by})
+    };
+    let body = json!({
+        "gid": spec.gid.as_str(), "trans_type": spec.mode.as_str(), "req_extra": extra,
+    });
+    Bytes::from(body.to_string())
+}
+
 /// The body that only names `gid`.
 pub(crate) fn naming(gid: &Gid) -> Bytes {
     Bytes::from(json!({"gid": gid.as_str()}).to_string())
@@ -72,6 +98,7 @@ fn custom_data(spec: &Spec, with_delay: bool) -> String {
         Mode::Message if with_delay && !spec.delay.is_zero() => {
             json!({"delay": spec.delay.as_secs()}).to_string()
         }
-        Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa | Mode::Workflow => String::new(),
+        Mode::Workflow => json!({"name": "program", "data": "e30="}).to_string(),
+        Mode::Saga | Mode::Message | Mode::Tcc | Mode::Xa => String::new(),
     }
 }

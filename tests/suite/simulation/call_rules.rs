@@ -23,6 +23,8 @@ struct Calls {
     under_way: Vec<Call>,
     /// Those of which it knows that they succeeded.
     succeeded: Vec<Call>,
+    /// Those by which workflows were resumed, whatever became of them.
+    resumed: Vec<Call>,
 }
 
 /// One of them: by another hold than before, it may be made again.
@@ -56,6 +58,9 @@ impl OwnCalls {
         if calls.succeeded.contains(&call) {
             return Some("it has succeeded under the same hold".to_owned());
         }
+        if calls.resumed.contains(&call) {
+            return Some("it was resumed under the same hold already".to_owned());
+        }
         let is_action = |other: &&Call| {
             other.op == Op::Action && other.gid == call.gid && other.token == call.token
         };
@@ -67,7 +72,12 @@ impl OwnCalls {
     /// It is under way until what this answers is dropped.
     pub(crate) fn enter(self: &Arc<Self>, node: &Node, call: &BranchCall<'_>) -> impl Drop + use<> {
         let call = Call::of(node, call);
-        self.calls().under_way.push(call.clone());
+        let mut calls = self.calls();
+        calls.under_way.push(call.clone());
+        if call.op == Op::Resume {
+            calls.resumed.push(call.clone());
+        }
+        drop(calls);
         Entered { all: Arc::clone(self), call }
     }
 
@@ -115,6 +125,17 @@ pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Opt
             Some("it may be prepared for longer".to_owned())
         } else {
             (is_holder && status != Status::Prepared).then(|| format!("it is {status:?}"))
+        };
+    }
+    if call.op == Op::Resume {
+        // Whoever held it before its end may call once more: the end takes the hold, and says so
+        // at the next write.
+        return match (entry.spec.mode, is_holder) {
+            (Mode::Workflow, true) if status != Status::Prepared => {
+                Some(format!("it is resumed, and {status:?}"))
+            }
+            (Mode::Workflow, _) => None,
+            (mode, _) => Some(format!("a {mode:?} is resumed")),
         };
     }
     let rows = entry.rows();

@@ -38,10 +38,18 @@ pub(crate) enum Count {
     TryBarred,
     Confirmed,
     Cancelled,
+    Resumed,
+    StepKept,
+    StepTaken,
+    EndedOtherwise,
+    Expanded,
+    TopicMissing,
+    TopicOvertaken,
+    Parked,
 }
 
 impl Count {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 34] = [
         Self::StoreCall,
         Self::StoreFault,
         Self::LateCopy,
@@ -68,6 +76,14 @@ impl Count {
         Self::TryBarred,
         Self::Confirmed,
         Self::Cancelled,
+        Self::Resumed,
+        Self::StepKept,
+        Self::StepTaken,
+        Self::EndedOtherwise,
+        Self::Expanded,
+        Self::TopicMissing,
+        Self::TopicOvertaken,
+        Self::Parked,
     ];
 }
 
@@ -84,6 +100,9 @@ impl Counts {
     /// Adds what another run met, and how its transactions ended.
     pub(crate) fn add(&self, world: &World) {
         for entry in world.store.entries().values() {
+            if entry.spec.branch_ids.iter().any(|id| id.contains('-')) {
+                self.one(Count::Expanded);
+            }
             let is_forced = entry.request.as_ref().is_some_and(|token| world.was_forced(token));
             self.one(match entry.state.status {
                 Status::Failed if is_forced => Count::StoppedByForce,

@@ -4,7 +4,7 @@ use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use tandem::{
     branch::Caller,
-    model::{BranchCall, Outcome, Protocol},
+    model::{BranchCall, Gid, Op, Outcome, Protocol},
 };
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ use super::{
     call_rules::{OwnCalls, fault_of},
     counts::Count,
     node::Node,
-    participants::Arrival,
+    participants::{Arrival, ERR_AFTER},
     world::World,
 };
 
@@ -83,7 +83,12 @@ impl Caller for FaultyCaller {
         let caller = Arc::clone(node);
         tokio::spawn(async move {
             tokio::time::sleep(there).await;
-            let answer = arrive(&caller, arrival, sender.is_closed());
+            let is_resumed = arrival.op == Op::Resume;
+            let gid = arrival.gid.clone();
+            let mut answer = arrive(&caller, arrival, sender.is_closed());
+            if is_resumed {
+                answer = resume(&caller.world, &gid, answer).await;
+            }
             tokio::time::sleep(back).await;
             drop(sender.send(answer));
         });
@@ -119,6 +124,18 @@ fn arrive(node: &Node, mut arrival: Arrival, is_given_up: bool) -> Outcome {
         format!("{gid} {branch_id} {} of {}{late}: {outcome:?}", op.as_str(), node.name)
     });
     outcome
+}
+
+/// Runs the program if the participant does so before it answers.
+async fn resume(world: &World, gid: &Gid, answer: Outcome) -> Outcome {
+    match answer {
+        Outcome::Success => world.resume(gid).await,
+        Outcome::Unknown(text) if text == ERR_AFTER => {
+            world.resume(gid).await;
+            Outcome::Unknown(text)
+        }
+        Outcome::Failure(_) | Outcome::Ongoing | Outcome::Unknown(_) | Outcome::Busy => answer,
+    }
 }
 
 fn is_holder(world: &World, node: &Node, arrival: &Arrival) -> bool {

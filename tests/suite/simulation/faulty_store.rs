@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::FutureExt;
 use tandem::{
     clock::Clock,
-    model::{Gid, Timestamp, Token, Topic},
+    model::{Gid, Mode, Status, Timestamp, Token, Topic},
     store::{
         Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
         Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
@@ -24,6 +24,8 @@ use super::{
     counts::Count,
     flaw::Flaw,
     node::{Grant, Node},
+    run::AN_HOUR,
+    server::policy,
     wire::Wire,
     world::World,
 };
@@ -34,12 +36,18 @@ pub(crate) struct FaultyStore {
     node: Arc<Node>,
     /// Until when the claims' first steps last, each counted from when it was sent.
     claims: Arc<Mutex<BTreeMap<Gid, Duration>>>,
+    /// The topics that this node found, for the flaw that it asks no more.
+    topics: Arc<Mutex<BTreeMap<String, Option<Topic>>>>,
 }
 
 impl FaultyStore {
     /// The store as `node` sees it.
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        Self { node, claims: Arc::default() }
+        Self { node, claims: Arc::default(), topics: Arc::default() }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, BTreeMap<String, Option<Topic>>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send<T: fmt::Debug + Send + 'static>(
@@ -76,12 +84,38 @@ impl FaultyStore {
         }
     }
 
+    /// What erred too often in a row rests for ever, and nothing else does; but a saga that is to be
+    /// undone at its timeout, at the longest until then.
+    fn check_rest(&self, record: &Record, due_at: Timestamp) {
+        let world = &self.node.world;
+        let entry = world.store.entry(&record.gid);
+        let times_out = entry.is_some_and(|entry| {
+            let has_timeout = entry.spec.options.timeout_to_fail.is_some();
+            (entry.spec.mode, record.state.status) == (Mode::Saga, Status::Submitted) && has_timeout
+        });
+        if times_out {
+            return;
+        }
+        let limit = policy(world.seed).dead_letter_after;
+        let must_park = limit > 0 && record.state.error_rounds >= limit;
+        if must_park != is_parked(world, due_at) {
+            let (node, gid, errors) = (&self.node, &record.gid, record.state.error_rounds);
+            let rest = due_at.since(world.store.time().now());
+            world.fault(format!("{} rests {gid} for {rest:?} after {errors}", node.name));
+        }
+    }
+
     fn recorded(&self, reply: Result<Recorded, StoreError>) -> Result<Recorded, StoreError> {
         if reply == Ok(Recorded::Refused) {
             self.node.world.counts.one(Count::WriteRefused);
         }
         reply.map(|reply| self.node.world.flaw.recorded(reply))
     }
+}
+
+/// Whether a rest until then is for ever.
+fn is_parked(world: &World, due_at: Timestamp) -> bool {
+    due_at.since(world.store.time().now()) > AN_HOUR
 }
 
 /// What the scripts without `allow-oom` ask first.
@@ -95,12 +129,17 @@ fn at_once<T>(reply: impl Future<Output = Result<T, StoreError>>) -> Result<T, S
 }
 
 impl Store for FaultyStore {
-    async fn prepare(&self, item: Prepare) -> Result<Prepared, StoreError> {
+    async fn prepare(&self, mut item: Prepare) -> Result<Prepared, StoreError> {
+        item.spec = self.node.world.flaw.prepared(item.spec);
         let gid = item.spec.gid.clone();
         let world = Arc::clone(&self.node.world);
         self.send("prepare", gid.as_str(), move |s| {
             if_not_full(&world)?;
-            at_once(s.prepare(item.clone()))
+            let reply = at_once(s.prepare(item.clone()));
+            if let Ok(Prepared::Stored { is_new: true }) = reply {
+                world.seen().is_there(&item.spec.gid, world.elapsed());
+            }
+            reply
         })
         .await
     }
@@ -112,7 +151,11 @@ impl Store for FaultyStore {
         let reply = self
             .send("submit", gid.as_str(), move |s| {
                 if_not_full(&world)?;
-                at_once(s.submit(item.clone()))
+                let reply = at_once(s.submit(item.clone()));
+                if let Ok(Submitted::Created { .. }) = reply {
+                    world.seen().is_there(&item.spec.gid, world.elapsed());
+                }
+                reply
             })
             .await;
         self.submitted(&gid, grant, &reply);
@@ -150,8 +193,14 @@ impl Store for FaultyStore {
 
     async fn end_workflow(&self, item: EndWorkflow) -> Result<WorkflowEnded, StoreError> {
         let gid = item.gid.clone();
-        self.send("end_workflow", gid.as_str(), move |s| at_once(s.end_workflow(item.clone())))
-            .await
+        let flaw = self.node.world.flaw;
+        self.send("end_workflow", gid.as_str(), move |s| {
+            if flaw == Flaw::EndsAgain {
+                s.reopen(&item.gid);
+            }
+            at_once(s.end_workflow(item.clone()))
+        })
+        .await
     }
 
     async fn force_stop(
@@ -170,7 +219,15 @@ impl Store for FaultyStore {
 
     async fn reset(&self, gid: &Gid) -> Result<Changed, StoreError> {
         let id = gid.clone();
-        self.send("reset", gid.as_str(), move |s| at_once(s.reset(&id))).await
+        let world = Arc::clone(&self.node.world);
+        self.send("reset", gid.as_str(), move |s| {
+            let due_at = s.due().get(&id).copied().unwrap_or_default();
+            if world.flaw == Flaw::LosesParked && is_parked(&world, due_at) {
+                return Ok(Changed::Done);
+            }
+            at_once(s.reset(&id))
+        })
+        .await
     }
 
     async fn reset_later_than(
@@ -178,12 +235,20 @@ impl Store for FaultyStore {
         after: Duration,
         limit: usize,
     ) -> Result<(usize, bool), StoreError> {
-        self.send("reset_later_than", "", move |s| at_once(s.reset_later_than(after, limit))).await
+        let flaw = self.node.world.flaw;
+        self.send("reset_later_than", "", move |s| {
+            if flaw == Flaw::LosesParked {
+                return Ok((0, false));
+            }
+            at_once(s.reset_later_than(after, limit))
+        })
+        .await
     }
 
     async fn query(&self, gid: &Gid) -> Result<Option<Stored>, StoreError> {
         let id = gid.clone();
-        self.send("query", gid.as_str(), move |s| at_once(s.query(&id))).await
+        let found = self.send("query", gid.as_str(), move |s| at_once(s.query(&id))).await;
+        found.map(|found| found.map(|stored| self.node.world.flaw.stored(stored)))
     }
 
     async fn list(
@@ -197,13 +262,37 @@ impl Store for FaultyStore {
     }
 
     async fn topic(&self, name: &str) -> Result<Option<Topic>, StoreError> {
+        let remembers = self.node.world.flaw == Flaw::RemembersTopics;
+        if remembers && let Some(found) = self.remembered().get(name) {
+            return Ok(found.clone());
+        }
         let wanted = name.to_owned();
-        self.send("topic", name, move |s| at_once(s.topic(&wanted))).await
+        let found = self.send("topic", name, move |s| at_once(s.topic(&wanted))).await?;
+        self.remembered().insert(name.to_owned(), found.clone());
+        Ok(found)
     }
 
     async fn change_topic(&self, change: TopicChange) -> Result<TopicChanged, StoreError> {
         let name = change.name.clone();
-        self.send("change_topic", &name, move |s| at_once(s.change_topic(change.clone()))).await
+        let world = Arc::clone(&self.node.world);
+        // Whoever finds that it changed looks again, flaw or not.
+        self.remembered().remove(&name);
+        self.send("change_topic", &name, move |s| {
+            let mut change = change.clone();
+            if world.flaw == Flaw::LosesSubscriptions {
+                let now = at_once(s.topic(&change.name))?;
+                change.found = now.map(|topic| (topic.version, topic.created_at));
+            }
+            let changed = at_once(s.change_topic(change.clone()));
+            if changed == Ok(TopicChanged::Changed) {
+                world.counts.one(Count::TopicOvertaken);
+            }
+            let subscribers = at_once(s.topic(&change.name))?.map(|topic| topic.subscribers);
+            let urls = subscribers.into_iter().flatten().map(|it| it.url).collect();
+            world.seen().subscribes(&change.name, urls, world.elapsed());
+            changed
+        })
+        .await
     }
 
     async fn topics(&self, after: Option<&str>, limit: usize) -> Result<Vec<Topic>, StoreError> {
@@ -281,10 +370,20 @@ impl Store for FaultyStore {
 
     async fn rest(&self, record: &Record, due_at: Timestamp) -> Result<Recorded, StoreError> {
         self.check_end(record, false);
-        let own = self.node.world.flaw.record(record);
-        self.recorded(
-            self.send("rest", record.gid.as_str(), move |s| at_once(s.rest(&own, due_at))).await,
-        )
+        let world = &self.node.world;
+        let own = world.flaw.record(record);
+        let due_at = if world.flaw == Flaw::NeverParks && is_parked(world, due_at) {
+            world.store.time().now().plus(Duration::from_secs(1))
+        } else {
+            due_at
+        };
+        self.check_rest(&own, due_at);
+        let rested =
+            self.send("rest", record.gid.as_str(), move |s| at_once(s.rest(&own, due_at))).await;
+        if rested == Ok(Recorded::Written) && is_parked(world, due_at) {
+            world.counts.one(Count::Parked);
+        }
+        self.recorded(rested)
     }
 
     async fn finish(&self, record: &Record) -> Result<Recorded, StoreError> {

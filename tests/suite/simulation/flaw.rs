@@ -1,8 +1,10 @@
 //! Flaws put between the real worker and its world: a simulation that finds nothing proves nothing.
 
+use std::sync::Arc;
+
 use tandem::{
-    model::{Outcome, Progress},
-    store::{Record, Recorded, StoreError, TakeReply},
+    model::{Mode, Outcome, Progress, Spec},
+    store::{Record, Recorded, StoreError, Stored, TakeReply},
 };
 
 /// A rule that is broken in one run.
@@ -27,11 +29,25 @@ pub(crate) enum Flaw {
     IgnoresDelays,
     /// A decision does not say how many branches it knows of.
     IgnoresRegistrations,
+    /// Of a workflow's noted steps none is told.
+    ForgetsNotes,
+    /// A second end of a workflow replaces the first.
+    EndsAgain,
+    /// A message is stored without the last of those whom its topics stand for.
+    LeavesOutASubscriber,
+    /// A node asks once for who subscribes to a topic.
+    RemembersTopics,
+    /// A topic is written anew as it was found, whoever changed it meanwhile.
+    LosesSubscriptions,
+    /// What is to be parked comes back soon.
+    NeverParks,
+    /// What is parked cannot be resumed.
+    LosesParked,
 }
 
 impl Flaw {
     /// Every flaw.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::NoWriteAhead,
         Self::ErrorIsFailure,
         Self::FailureIsSuccess,
@@ -41,6 +57,13 @@ impl Flaw {
         Self::IgnoresLeases,
         Self::IgnoresDelays,
         Self::IgnoresRegistrations,
+        Self::ForgetsNotes,
+        Self::EndsAgain,
+        Self::LeavesOutASubscriber,
+        Self::RemembersTopics,
+        Self::LosesSubscriptions,
+        Self::NeverParks,
+        Self::LosesParked,
     ];
 
     /// What is stored instead of `record`.
@@ -75,6 +98,25 @@ impl Flaw {
             taken.global.state.not_before = None;
         }
         reply
+    }
+
+    /// What is stored as prepared instead of `spec`.
+    pub(crate) fn prepared(self, mut spec: Arc<Spec>) -> Arc<Spec> {
+        if self == Self::LeavesOutASubscriber && spec.branch_ids.len() > 1 {
+            let spec = Arc::make_mut(&mut spec);
+            spec.branch_ids.pop();
+            spec.payloads.pop();
+            spec.steps.pop();
+        }
+        spec
+    }
+
+    /// What a query is told instead of `stored`.
+    pub(crate) fn stored(self, mut stored: Stored) -> Stored {
+        if self == Self::ForgetsNotes && stored.global.spec.mode == Mode::Workflow {
+            Arc::make_mut(&mut stored.global.spec).registered.clear();
+        }
+        stored
     }
 
     /// What the worker hears instead of `reply` to a renewal.

@@ -9,6 +9,7 @@ use crate::support::model_entry::Entry;
 use super::{
     client::Promise,
     participants::{Books, LocalWork},
+    seen::{End, Note},
     workload::Plan,
     world::World,
 };
@@ -29,10 +30,12 @@ pub(crate) fn broken(world: &World, plans: &BTreeMap<Gid, Plan>) -> Vec<String> 
         let faults =
             [path(entry, is_forced), ends(entry, books, plan, is_forced), both_ends(books)];
         broken.extend(faults.into_iter().flatten().map(|fault| format!("{gid}: {fault}")));
+        broken.extend(seen(world, entry, plan, is_forced).map(|fault| format!("{gid}: {fault}")));
         if !books.had_late_call {
             broken.extend(order(&entry.spec, books).map(|fault| format!("{gid}: {fault}")));
         }
     }
+    broken.extend(subscriptions(world));
     for (gid, promise) in world.promises() {
         let entry = entries.get(&gid);
         let status = entry.map(|entry| entry.state.status);
@@ -55,8 +58,11 @@ pub(crate) fn broken(world: &World, plans: &BTreeMap<Gid, Plan>) -> Vec<String> 
 fn path(entry: &Entry, is_forced: bool) -> Option<String> {
     let is_step = |from: Status, to: Status| match (from, to) {
         (Status::Prepared, Status::Submitted | Status::Failed) => true,
-        // A message without calls needs no stop between the answer and the end.
-        (Status::Prepared, Status::Succeed) => entry.spec.mode == Mode::Message,
+        // A message without calls needs no stop between the answer and the end, and of a workflow
+        // only the end is told.
+        (Status::Prepared, Status::Succeed) => {
+            matches!(entry.spec.mode, Mode::Message | Mode::Workflow)
+        }
         (Status::Submitted, Status::Aborting) => entry.spec.mode == Mode::Saga,
         (Status::Prepared, Status::Aborting) => is_registered(entry),
         (Status::Submitted, Status::Succeed) | (Status::Aborting, Status::Failed) => true,
@@ -75,7 +81,7 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
         return Some(format!("has not ended: {entry:?}"));
     }
     for (step, urls) in entry.spec.steps.iter().enumerate() {
-        let branch = books.branches.get(&branch_id(step));
+        let branch = books.branches.get(&branch_id(&entry.spec, step));
         let is_applied = branch.is_some_and(|book| book.is_applied);
         let was_applied = branch.is_some_and(|book| book.was_applied);
         let has_action = !urls.action.is_empty();
@@ -92,6 +98,9 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
     }
     if is_registered(entry) && !is_forced {
         return shares(entry, books);
+    }
+    if entry.spec.mode == Mode::Workflow {
+        return None;
     }
     let is_committed = books.local_work == LocalWork::Committed;
     let is_message = entry.spec.mode == Mode::Message;
@@ -147,7 +156,7 @@ fn order<'a>(spec: &'a Spec, books: &'a Books) -> impl Iterator<Item = String> +
     let pairs = steps.flat_map(|second| (0..second).map(move |first| (first, second)));
     pairs.filter(move |(first, second)| must_precede(*first, *second)).flat_map(
         move |(first, second)| {
-            let (first, second) = (branch_id(first), branch_id(second));
+            let (first, second) = (branch_id(spec, first), branch_id(spec, second));
             let done = is_after(&books.done, &first, &second)
                 .then(|| format!("{second} was done before {first}"));
             let undone = is_after(&books.undone, &second, &first)
@@ -163,6 +172,59 @@ fn is_after(list: &[String], first: &str, second: &str) -> bool {
     matches!((at(first), at(second)), (Some(first), Some(second)) if first > second)
 }
 
-fn branch_id(step: usize) -> String {
-    format!("{:02}", step + 1)
+fn branch_id(spec: &Spec, step: usize) -> String {
+    spec.branch(spec.action_row(step)).map(|branch| branch.branch_id).unwrap_or_default()
+}
+
+/// What was seen of it still holds: its one end, the steps that were noted, whom its topics stood for.
+fn seen(world: &World, entry: &Entry, plan: &Plan, is_forced: bool) -> Option<String> {
+    let (spec, status) = (&entry.spec, entry.state.status);
+    let end = End::of(&entry.state, entry.result.as_ref());
+    if let Some(before) = world.seen().end(&spec.gid, &end) {
+        return Some(format!("{before:?} became {end:?}"));
+    }
+    let notes: Vec<_> = spec.registered.iter().map(Note::of).collect();
+    let lost = world.seen().notes_of(&spec.gid).into_iter().find(|note| !notes.contains(note));
+    if let Some(lost) = lost {
+        return Some(format!("{lost:?} is not among {notes:?}"));
+    }
+    if spec.mode == Mode::Workflow && !is_forced {
+        return workflow(plan, status, &end, &notes);
+    }
+    plan.topics().find_map(|(step, topic)| {
+        let id = format!("{:02}", step + 1);
+        let calls = spec.steps.iter().enumerate().filter(|(number, _)| {
+            let other = branch_id(spec, *number);
+            other == id || other.strip_prefix(&id).is_some_and(|rest| rest.starts_with('-'))
+        });
+        let urls: Vec<_> = calls.map(|(_, urls)| urls.action.as_str()).collect();
+        let is_right = world.seen().stood_for(&spec.gid, topic, &urls);
+        (!is_right).then(|| format!("{topic} never was {urls:?} while it was stored"))
+    })
+}
+
+/// Some program ended it, and none as succeeded before every step was noted so.
+fn workflow(plan: &Plan, status: Status, end: &End, notes: &[Note]) -> Option<String> {
+    let by = if status == Status::Succeed { &end.result } else { &end.reason };
+    if !by.as_ref().is_some_and(|by| by.ends_with(plan.spec.gid.as_str())) {
+        return Some(format!("was ended by no program: {end:?}"));
+    }
+    let has_all = notes.len() == plan.shares.len() && notes.iter().all(|it| it.has_succeeded);
+    let is_right = match status {
+        Status::Succeed => has_all && plan.fails_at.is_none(),
+        Status::Failed => plan.is_fickle || notes.iter().any(|it| !it.has_succeeded),
+        Status::Prepared | Status::Submitted | Status::Aborting => false,
+    };
+    (!is_right).then(|| format!("is {end:?} with {notes:?}"))
+}
+
+/// Of a topic that nobody removes: who was told last to subscribe does so, and who was told not to
+/// does not.
+fn subscriptions(world: &World) -> Vec<String> {
+    let seen = world.seen();
+    let wrong = seen.subscribers.iter().filter_map(|((topic, url), is_told)| {
+        let subscribes = world.store.subscribers(topic).contains(url);
+        (subscribes != *is_told).then(|| format!("{topic}: {url} was told {is_told}"))
+    });
+    wrong.collect()
 }

@@ -10,6 +10,9 @@ use crate::support::rng::Rng;
 
 use super::weather::Weather;
 
+/// What an error says that came after the call was obeyed.
+pub(crate) const ERR_AFTER: &str = "error after it was done";
+
 /// After so many calls of one op, a participant does what it is asked.
 const WHIMS_MAX: u32 = 5;
 
@@ -116,7 +119,7 @@ impl Participants {
             Whim::ErrBefore => Outcome::Unknown("error before it was done".to_owned()),
             Whim::ErrAfter => {
                 books.obey(call);
-                Outcome::Unknown("error after it was done".to_owned())
+                Outcome::Unknown(ERR_AFTER.to_owned())
             }
             Whim::Obey | Whim::Refuse => books.obey(call),
         }
@@ -178,8 +181,10 @@ impl Books {
                     book.ends.push(call.op);
                 }
             }
-            // Of a type that no client begins here: the call rules tell of them.
-            Op::Resume | Op::Recorded => {}
+            // What a program does is its own matter.
+            Op::Resume => {}
+            // Never called: the call rules tell of it.
+            Op::Recorded => {}
         }
         Outcome::Success
     }

@@ -7,8 +7,16 @@ use tokio::{sync::mpsc, time::sleep};
 use crate::support::rng::Rng;
 
 use super::{
-    client::Client, cluster::Cluster, counts::Count, faulty_caller, flaw::Flaw, invariants, logs,
-    node::Node, server::Server, wire, workload, world::World,
+    client::{self, Client},
+    cluster::Cluster,
+    counts::Count,
+    faulty_caller,
+    flaw::Flaw,
+    invariants, logs,
+    node::Node,
+    server::{self, Server},
+    subscriber, wire, workload,
+    world::World,
 };
 
 /// A run that has not ended this long after the weather cleared up never ends: it is more than all
@@ -17,6 +25,9 @@ const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A node that is told to stop has at most this long.
 const STOP_MS_MAX: u64 = 6_000;
+
+/// Nothing but what is parked rests for longer.
+pub(crate) const AN_HOUR: Duration = Duration::from_hours(1);
 
 /// The result of one run.
 pub(crate) struct Run {
@@ -41,6 +52,15 @@ pub(crate) fn run(seed: u64, is_traced: bool, flaw: Flaw) -> Run {
 async fn play(world: &Arc<World>) -> Vec<String> {
     let plans = workload::plans(world.seed);
     let cluster = Cluster::new(world);
+    if let Some(wanted) = world.wanted_programs() {
+        tokio::spawn(client::resume_all(Arc::clone(&cluster), plans.clone(), wanted));
+    }
+    if plans.values().any(|plan| plan.topics().next().is_some()) {
+        subscriber::start_all(&cluster);
+    }
+    if server::policy(world.seed).dead_letter_after > 0 {
+        tokio::spawn(resume_what_is_parked(Arc::clone(&cluster)));
+    }
     for plan in plans.values() {
         world.trace(|| format!("{plan:?}"));
         tokio::spawn(Client::new(&cluster, plan.clone()).run());
@@ -67,6 +87,18 @@ async fn play(world: &Arc<World>) -> Vec<String> {
         broken.extend(server.leaks());
     }
     broken
+}
+
+/// An operator who looks now and then, and makes due what rests for ever, and nothing else.
+async fn resume_what_is_parked(cluster: Arc<Cluster>) {
+    let mut rng = Rng::of(cluster.world.seed, &["operator"]);
+    loop {
+        sleep(Duration::from_secs(4) + rng.up_to_ms(8_000)).await;
+        let reset = cluster.request("operator", |server| async move {
+            server.service.reset_later_than(Some(AN_HOUR), Some(10)).await
+        });
+        drop(reset.await);
+    }
 }
 
 /// Starts each node, and starts it again some time after it died.

@@ -24,6 +24,12 @@ pub(crate) const POLICY: Policy = Policy {
     dead_letter_after: 0,
 };
 
+/// What holds in the run of `seed`: in half of them, errors park.
+pub(crate) fn policy(seed: u64) -> Policy {
+    let dead_letter_after = [0, 0, 0, 1, 2, 3][Rng::of(seed, &["parking"]).index(6)];
+    Policy { dead_letter_after, ..POLICY }
+}
+
 /// The use cases as a client's request finds them.
 pub(crate) type RealService = Service<FaultyStore, FaultyCaller, Node>;
 
@@ -78,7 +84,7 @@ fn settings(seed: u64) -> (WorkerSettings, ServiceSettings) {
     let mut rng = Rng::of(seed, &["settings"]);
     let worker = WorkerSettings {
         in_work_max: [1, 2, 64][rng.index(3)],
-        policy: POLICY,
+        policy: policy(seed),
         ..WorkerSettings::default()
     };
     let service = ServiceSettings {

@@ -14,6 +14,8 @@ pub(crate) enum Told {
     Ongoing,
     /// It is wrong, which of these requests can only mean that there is no such gid.
     NoSuchGid,
+    /// Another program of the same workflow has noted this step.
+    NoteTaken,
     /// It had no effect.
     NotDone,
     Unknown,
@@ -32,12 +34,7 @@ impl Told {
                 // It says nothing of the end, and the client waits for that in vain.
                 if message.contains("Redis did not tell") { Self::Unknown } else { Self::Ongoing }
             }
-            Err(ServiceError::Invalid(message)) => {
-                if !message.starts_with("no TransGlobal") {
-                    world.fault(format!("{}: told {message}", name));
-                }
-                Self::NoSuchGid
-            }
+            Err(ServiceError::Invalid(message)) => Self::read_invalid(world, name, message),
             Err(ServiceError::TooBusy { .. }) => {
                 world.counts.one(Count::TooBusy);
                 Self::NotDone
@@ -53,6 +50,23 @@ impl Told {
                 world.fault(format!("{}: told {message}", name));
                 Self::Unknown
             }
+        }
+    }
+
+    fn read_invalid(world: &World, name: &str, message: String) -> Self {
+        let begins = |words: &str| message.starts_with(words);
+        if begins("storage: UniqueKeyConflict") {
+            Self::NoteTaken
+        } else if begins("storage: NotFound: workflow") {
+            Self::Failure(message)
+        } else if message.contains("topic not found") {
+            world.counts.one(Count::TopicMissing);
+            Self::NotDone
+        } else {
+            if !begins("no TransGlobal") && !begins("storage: NotFound: no workflow") {
+                world.fault(format!("{name}: told {message}"));
+            }
+            Self::NoSuchGid
         }
     }
 

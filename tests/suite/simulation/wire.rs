@@ -1,7 +1,15 @@
 //! The way of one command from a node to the store, and of its reply: both are delayed, lost,
 //! delivered late and twice.
 
-use std::{fmt, future::pending, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tandem::store::StoreError;
 use tokio::sync::oneshot;
@@ -79,7 +87,14 @@ impl Wire<'_> {
             node.gate().await;
             return Err(StoreError::Unreachable("simulated".to_owned()));
         }
-        let command = Arc::new(command);
+        // What a full Redis turned away is told to have had no effect: no copy of it is left.
+        let was_full = Arc::new(AtomicBool::new(false));
+        let is_full = Arc::clone(&was_full);
+        let command = Arc::new(move |store: &ModelStore| {
+            let reply = command(store);
+            is_full.store(matches!(reply, Err(StoreError::Full)), Ordering::Relaxed);
+            reply
+        });
         if !gid.is_empty() {
             world.trace(|| format!("{} {kind} {gid}: is sent", node.name));
         }
@@ -89,6 +104,9 @@ impl Wire<'_> {
             let (name, gid) = (node.name.clone(), gid.to_owned());
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
+                if was_full.load(Ordering::Relaxed) {
+                    return;
+                }
                 world.trace(|| format!("{name} {kind} {gid}: a late copy is executed"));
                 drop(command(&world.store));
             });

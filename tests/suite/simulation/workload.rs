@@ -7,7 +7,7 @@ use tandem::model::{Gid, Mode, Options, Orders, Spec};
 
 use crate::support::{rng::Rng, samples};
 
-use super::server::POLICY;
+use super::{server::POLICY, subscriber::TOPICS};
 
 /// What a client does with one transaction.
 #[derive(Clone, Debug)]
@@ -18,8 +18,13 @@ pub(crate) struct Plan {
     pub(crate) prepared_for: Option<Duration>,
     /// Of a tcc or an xa, the tries of its branches.
     pub(crate) local_work: LocalWorkPlan,
-    /// How many branches the client of a tcc or an xa registers, and how long it rests before each.
+    /// How many branches the client of a tcc or an xa registers, or how many steps a workflow's
+    /// program has, and how long it rests before each.
     pub(crate) shares: Vec<Duration>,
+    /// The workflow's step, from 0, that fails: its program ends it as failed.
+    pub(crate) fails_at: Option<usize>,
+    /// The workflow's programs may end it otherwise, each by its own mind.
+    pub(crate) is_fickle: bool,
     /// The prepare says nothing of the delay, as the Go SDK's.
     pub(crate) delay_comes_with_submit: bool,
     /// What it does besides, and how long after what came before.
@@ -64,14 +69,29 @@ pub(crate) fn plans(seed: u64) -> BTreeMap<Gid, Plan> {
         .collect()
 }
 
+impl Plan {
+    /// The steps, from 0, whose action names a topic, each with the topic's name.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = (usize, &str)> {
+        let steps = self.spec.steps.iter().enumerate();
+        steps.filter_map(|(step, urls)| Some((step, urls.action.strip_prefix("topic://")?)))
+    }
+}
+
 fn plan(gid: &str, rng: &mut Rng) -> Plan {
-    let is_registered = rng.happens(250);
-    let is_saga = !is_registered && rng.happens(600);
-    let spec = match (is_registered, is_saga) {
-        (true, _) => registered(gid, rng),
-        (false, true) => saga(gid, rng),
-        (false, false) => message(gid, rng),
+    let mode = match rng.below(20) {
+        0..=2 => Mode::Tcc,
+        3 => Mode::Xa,
+        4..=6 => Mode::Workflow,
+        7..=13 => Mode::Saga,
+        _ => Mode::Message,
     };
+    let spec = match mode {
+        Mode::Tcc | Mode::Xa => registered(gid, mode, rng),
+        Mode::Workflow => workflow(gid, rng),
+        Mode::Saga => saga(gid, rng),
+        Mode::Message => message(gid, rng),
+    };
+    let is_registered = matches!(mode, Mode::Tcc | Mode::Xa);
     let besides = (0..rng.below(3))
         .map(|_| {
             let what = match rng.below(12) {
@@ -87,8 +107,16 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             (rng.up_to_ms(ms_max), what)
         })
         .collect();
-    let is_prepared = is_registered || rng.happens(if is_saga { 100 } else { 700 });
-    let shares = if is_registered { shares(&spec, rng) } else { Vec::new() };
+    let is_prepared = is_registered || rng.happens(if mode == Mode::Message { 700 } else { 100 });
+    let shares = match mode {
+        Mode::Tcc | Mode::Xa => shares(&spec, rng),
+        Mode::Workflow => {
+            let rest_ms_max = if rng.happens(500) { 20 } else { 1_500 };
+            (0..rng.below(5)).map(|_| rng.up_to_ms(rest_ms_max)).collect()
+        }
+        Mode::Saga | Mode::Message => Vec::new(),
+    };
+    let fails_at = (!shares.is_empty() && rng.happens(250)).then(|| rng.index(shares.len()));
     Plan {
         spec: Arc::new(spec),
         starts_after: rng.up_to_ms(5_000),
@@ -100,6 +128,8 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             _ => LocalWorkPlan::Submitted,
         },
         shares,
+        fails_at,
+        is_fickle: rng.happens(500),
         delay_comes_with_submit: rng.happens(300),
         besides,
         is_besides_at_once: rng.happens(400),
@@ -142,11 +172,25 @@ fn message(gid: &str, rng: &mut Rng) -> Spec {
     if rng.happens(100) {
         spec.query_prepared.clear();
     }
+    if rng.happens(300) {
+        for urls in &mut spec.steps {
+            match rng.below(4) {
+                0 => urls.action = format!("topic://{}", TOPICS[1]),
+                1..=2 => urls.action = format!("topic://{}", TOPICS[0]),
+                _ => {}
+            }
+        }
+    }
     spec
 }
 
-fn registered(gid: &str, rng: &mut Rng) -> Spec {
-    let mode = if rng.happens(700) { Mode::Tcc } else { Mode::Xa };
+fn workflow(gid: &str, rng: &mut Rng) -> Spec {
+    let mut spec = samples::spec(gid, Mode::Workflow, 0);
+    spec.options = Options { wait_result: None, ..options(rng) };
+    spec
+}
+
+fn registered(gid: &str, mode: Mode, rng: &mut Rng) -> Spec {
     let mut spec = samples::spec(gid, mode, 0);
     spec.options = options(rng);
     spec.options.timeout_to_fail = seconds(rng, 700, 8);

@@ -10,8 +10,14 @@ use std::{
     time::Duration,
 };
 
-use tandem::model::{Gid, Timestamp, Token};
-use tokio::time::Instant;
+use tandem::model::{Gid, Outcome, Timestamp, Token};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    time::Instant,
+};
 
 use crate::support::{model_store::ModelStore, rng::Rng, time::ManualTime};
 
@@ -20,6 +26,7 @@ use super::{
     counts::{Count, Counts},
     flaw::Flaw,
     participants::Participants,
+    seen::Seen,
     weather::Weather,
 };
 
@@ -28,6 +35,16 @@ const START: Timestamp = Timestamp::from_us(1_800_000_000_000_000);
 
 /// Shards of the simulated store: each node looks at each of them once a second.
 const SHARDS: usize = 2;
+
+/// The server asks for a workflow to be resumed.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    pub(crate) gid: Gid,
+    /// The how manieth that was asked for, from 1.
+    pub(crate) number: u64,
+    /// How that went.
+    pub(crate) done: oneshot::Sender<Outcome>,
+}
 
 /// One run.
 pub(crate) struct World {
@@ -40,6 +57,9 @@ pub(crate) struct World {
     questions: Mutex<BTreeMap<String, u64>>,
     promises: Mutex<Vec<(Gid, Promise)>>,
     stops_by_force: Mutex<Vec<Token>>,
+    seen: Mutex<Seen>,
+    resumptions: UnboundedSender<Resumption>,
+    wanted: Mutex<Option<UnboundedReceiver<Resumption>>>,
     /// Panics that were thrown and not logged yet.
     thrown: AtomicU32,
     trace: Option<Mutex<Vec<String>>>,
@@ -50,6 +70,7 @@ impl World {
     /// The run that belongs to `seed`; call it inside a runtime whose time is paused.
     pub(crate) fn new(seed: u64, is_traced: bool, flaw: Flaw) -> Arc<Self> {
         let time = Arc::new(ManualTime::starting_at(START));
+        let (resumptions, wanted) = unbounded_channel();
         Arc::new(Self {
             seed,
             store: ModelStore::new(time, SHARDS),
@@ -60,6 +81,9 @@ impl World {
             questions: Mutex::default(),
             promises: Mutex::default(),
             stops_by_force: Mutex::default(),
+            seen: Mutex::default(),
+            resumptions,
+            wanted: Mutex::new(Some(wanted)),
             thrown: AtomicU32::new(0),
             trace: is_traced.then(Mutex::default),
             counts: Counts::default(),
@@ -85,6 +109,29 @@ impl World {
     /// The participants' books. Not to be held across an await.
     pub(crate) fn participants(&self) -> MutexGuard<'_, Participants> {
         lock(&self.participants)
+    }
+
+    /// What was seen so far. Not to be held across an await.
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        lock(&self.seen)
+    }
+
+    /// Has a workflow's program run anew, somewhere, and answers how that went.
+    pub(crate) async fn resume(&self, gid: &Gid) -> Outcome {
+        let number = {
+            let mut numbers = lock(&self.questions);
+            let number = numbers.entry(format!("program of {gid}")).or_default();
+            *number += 1;
+            *number
+        };
+        let (done, outcome) = oneshot::channel();
+        drop(self.resumptions.send(Resumption { gid: gid.clone(), number, done }));
+        outcome.await.unwrap_or_else(|_| Outcome::Unknown("there is no program".to_owned()))
+    }
+
+    /// The workflows that are to be resumed, for whoever runs their programs.
+    pub(crate) fn wanted_programs(&self) -> Option<UnboundedReceiver<Resumption>> {
+        lock(&self.wanted).take()
     }
 
     /// Something happened that never should.

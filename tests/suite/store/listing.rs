@@ -16,10 +16,10 @@ use crate::support::samples::{prepare, spec, submit};
 use super::TestStore;
 
 /// More than Redis keeps in one small piece, so that a walk over them takes several steps.
-pub(super) const MANY: usize = 300;
+pub(crate) const MANY: usize = 300;
 
 /// The page at `position`.
-pub(super) async fn page(
+pub(crate) async fn page(
     store: &RedisStore,
     filter: &Filter,
     position: Option<&str>,
@@ -32,7 +32,7 @@ pub(super) async fn page(
 }
 
 /// The gids of all pages, in order.
-pub(super) async fn walk(store: &RedisStore, filter: &Filter, limit: usize) -> Vec<String> {
+pub(crate) async fn walk(store: &RedisStore, filter: &Filter, limit: usize) -> Vec<String> {
     let (mut gids, mut position) = (Vec::new(), None);
     loop {
         let page = page(store, filter, position.as_deref(), limit).await;
@@ -46,12 +46,12 @@ pub(super) async fn walk(store: &RedisStore, filter: &Filter, limit: usize) -> V
     }
 }
 
-pub(super) fn set(gids: &[String]) -> BTreeSet<&str> {
+pub(crate) fn set(gids: &[String]) -> BTreeSet<&str> {
     gids.iter().map(String::as_str).collect()
 }
 
 /// Stores one that is due in an hour.
-pub(super) async fn unfinished(it: &TestStore, gid: &str) {
+pub(crate) async fn unfinished(it: &TestStore, gid: &str) {
     let mut item = prepare(spec(gid, Mode::Message, 1), it.token());
     item.timeout = Duration::from_hours(1);
     it.store.prepare(item).await.unwrap();

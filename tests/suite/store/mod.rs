@@ -2,10 +2,11 @@
 
 mod batches;
 mod connecting;
+mod flash;
 mod large_bodies;
 mod leftovers;
 mod lifecycle;
-mod listing;
+pub(crate) mod listing;
 mod listing_changes;
 mod listing_load;
 mod outages;
@@ -21,7 +22,10 @@ use tandem::{
     telemetry::metrics::Metrics,
 };
 
-use crate::support::redis::{fresh_name, redis_url};
+use crate::support::{
+    cluster::Routed,
+    redis::{fresh_name, redis_url},
+};
 
 /// A store with keys of its own, and what a test asks of it besides.
 pub(crate) struct TestStore {
@@ -64,7 +68,7 @@ impl TestStore {
     }
 
     /// A blocking connection to its Redis.
-    pub(crate) fn redis(&self) -> redis::Connection {
+    pub(crate) fn redis(&self) -> Routed {
         crate::support::redis::connect(&self.url)
     }
 

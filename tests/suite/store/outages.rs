@@ -116,7 +116,7 @@ async fn a_silent_redis_is_given_up_in_time_and_used_again_at_once() {
     // The connections that were given up meanwhile are closed: two lines, the bodies' pool and this
     // test's own are left.
     let mut redis = it.redis();
-    let clients = |redis: &mut redis::Connection| {
+    let clients = |redis: &mut crate::support::cluster::Routed| {
         let list: String = redis::cmd("CLIENT").arg("LIST").query(redis).unwrap();
         list.lines().count()
     };

@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub(crate) mod cluster;
 pub(crate) mod model_ends;
 pub(crate) mod model_entry;
 pub(crate) mod model_flash;

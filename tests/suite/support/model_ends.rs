@@ -4,11 +4,26 @@
 use std::sync::Arc;
 
 use tandem::{
-    model::{Gid, Mode, Status, Timestamp, Token},
+    model::{Gid, Mode, Registered, Share, Status, Timestamp, Token},
     store::{Abort, Aborted, Changed, EndWorkflow, Register, RegisterReply, WorkflowEnded},
 };
 
 use super::{model_entry::FORCE_STOP_REASON, model_rules::Tables};
+
+/// The bytes that the store keeps of what `branches` hold: a letter each, each URL with its length
+/// before it, of a workflow how it ended, and the data.
+fn bytes_of<'a>(branches: impl IntoIterator<Item = &'a Registered>) -> usize {
+    let url = |url: &str| format!("{}:{url}", url.len()).len();
+    let bytes = |branch: &Registered| {
+        let share = match &branch.share {
+            Share::Tcc { confirm, cancel } => url(confirm) + url(cancel),
+            Share::Xa { url: both } => url(both),
+            Share::Workflow { .. } => 1,
+        };
+        1 + share + branch.data.len()
+    };
+    branches.into_iter().map(bytes).sum()
+}
 
 impl Tables {
     pub(crate) fn register(&mut self, item: &Register) -> RegisterReply {
@@ -26,6 +41,9 @@ impl Tables {
             Some(branch) if *branch == item.branch => RegisterReply::Done,
             Some(_) => RegisterReply::OtherContent,
             None if registered.len() >= item.branches_max => RegisterReply::TooMany,
+            None if bytes_of(&*registered) + bytes_of([&item.branch]) > item.bytes_max => {
+                RegisterReply::TooLarge
+            }
             None => {
                 registered.push(item.branch.clone());
                 RegisterReply::Done

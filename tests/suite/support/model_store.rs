@@ -8,7 +8,7 @@ use std::{
 };
 
 use tandem::{
-    model::{Gid, Timestamp, Token, Topic},
+    model::{Gid, Mode, Status, Timestamp, Token, Topic},
     store::{
         Abort, Aborted, Changed, ClaimedDue, Durability, EndWorkflow, Filter, Listed, Prepare,
         Prepared, Record, Recorded, Register, RegisterReply, Store, StoreError, Stored, Submit,
@@ -63,6 +63,21 @@ impl ModelStore {
         let mut tables = self.tables();
         for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
             item.reopens_at = None;
+        }
+    }
+
+    /// The URLs of who subscribes to `topic`.
+    pub(crate) fn subscribers(&self, topic: &str) -> Vec<String> {
+        let subscribers = self.tables().topics.get(topic).map(|it| it.subscribers.clone());
+        subscribers.into_iter().flatten().map(|it| it.url).collect()
+    }
+
+    /// Forgets that a workflow has ended, as no store may.
+    pub(crate) fn reopen(&self, gid: &Gid) {
+        if let Some(entry) = self.tables().entries.get_mut(gid)
+            && entry.spec.mode == Mode::Workflow
+        {
+            entry.state.status = Status::Prepared;
         }
     }
 

@@ -8,6 +8,7 @@
 //! pipe that only the test process holds, and stops the server when the pipe closes.
 
 use std::{
+    any::Any,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     os::unix::{net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
@@ -20,6 +21,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::cluster::{RedisCluster, Routed};
 
 /// Starts the server anew at each line of its input; at the end of its input stops it and removes its
 /// directory, which is `$1`; the rest is the server's command line. The system sends a group whose
@@ -54,6 +57,12 @@ impl RedisServer {
     ///
     /// If there is no `redis-server`, or it does not start; with what it printed.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::try_start(arguments)
+            .unwrap_or_else(|printed| panic!("redis-server did not start: {printed}"))
+    }
+
+    /// As [`RedisServer::start`]; answers what a server printed that did not start.
+    pub(crate) fn try_start(arguments: &[&str]) -> Result<Self, String> {
         let directory = tempfile::Builder::new()
             .prefix("tandem-redis-")
             .tempdir()
@@ -78,19 +87,23 @@ impl RedisServer {
             .expect("a shell");
         let output = BufReader::new(keeper.stdout.take().expect("piped above"));
         let mut server = Self { keeper, output, directory };
-        server.await_ready();
-        server
+        server.await_ready()?;
+        Ok(server)
     }
 
-    fn await_ready(&mut self) {
+    fn await_ready(&mut self) -> Result<(), String> {
         let mut printed = String::new();
         while !printed.contains(READY) {
             // A server that ends closes its output, but the keeper holds it open: so look for the
             // words of a failure, too.
             let n_read = self.output.read_line(&mut printed).expect("text");
-            let has_failed = printed.contains("not found") || printed.contains("FATAL");
-            assert!(n_read > 0 && !has_failed, "redis-server did not start: {printed}");
+            let has_failed =
+                ["not found", "FATAL", "Failed listening"].iter().any(|it| printed.contains(it));
+            if n_read == 0 || has_failed {
+                return Err(printed);
+            }
         }
+        Ok(())
     }
 
     /// SIGSTOP: it stands still; its connections stay open.
@@ -111,7 +124,7 @@ impl RedisServer {
     /// Starts it anew, after it was killed, with the data that it persisted.
     pub(crate) fn start_again(&mut self) {
         self.keeper.stdin.as_mut().expect("piped above").write_all(b"\n").expect("a keeper");
-        self.await_ready();
+        self.await_ready().expect("it starts");
     }
 
     fn signal(&self, signal: Signal) {
@@ -127,7 +140,8 @@ impl RedisServer {
 
     /// A blocking connection to it.
     pub(crate) fn connect(&self) -> redis::Connection {
-        connect(&self.url())
+        let client = redis::Client::open(self.url()).expect("a URL");
+        client.get_connection().expect("a running server")
     }
 }
 
@@ -144,20 +158,31 @@ fn socket(directory: &Path) -> PathBuf {
     directory.join("redis.sock")
 }
 
-static SHARED: LazyLock<(RedisServer, String)> = LazyLock::new(|| {
+/// The shared server, kept alive, and its URL.
+static SHARED: LazyLock<(Box<dyn Any + Send + Sync>, String)> = LazyLock::new(|| {
+    if is_on_cluster() {
+        let cluster = RedisCluster::start(0);
+        let url = cluster.url();
+        return (Box::new(cluster), url);
+    }
     let server = RedisServer::start(&[]);
     let url = server.url();
-    (server, url)
+    (Box::new(server), url)
 });
+
+/// Whether the shared server is a Cluster in this run of the tests.
+pub(crate) fn is_on_cluster() -> bool {
+    std::env::var_os("TEST_REDIS").is_some_and(|it| it == "cluster")
+}
 
 /// The URL of the server that all tests of this binary share; started when first asked for.
 pub(crate) fn redis_url() -> &'static str {
     &SHARED.1
 }
 
-/// A blocking connection to `url`.
-pub(crate) fn connect(url: &str) -> redis::Connection {
-    redis::Client::open(url).expect("a URL").get_connection().expect("a running server")
+/// A blocking connection to `url`, be it a node of a Cluster.
+pub(crate) fn connect(url: &str) -> Routed {
+    Routed::new(url)
 }
 
 /// A name that no other test of this process gets: `t0`, `t1`, … To be put into keys (as a prefix, a

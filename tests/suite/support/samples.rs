@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tandem::{
-    model::{
-        Gid, Mode, Options, Orders, Progress, Protocol, Registered, Resume, Share, Spec, State,
-        Status, StepUrls, Token,
-    },
+    model::{Gid, Mode, Progress, Registered, Share, Spec, State, Status, StepUrls, Token},
     store::{Abort, Durability, EndWorkflow, Prepare, Record, Register, Submit, Taken},
     wire::read_request,
 };
@@ -23,9 +20,6 @@ pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
     };
     let steps = if matches!(mode, Mode::Saga | Mode::Message) { steps } else { 0 };
     Spec {
-        gid: Gid::new(gid).unwrap(),
-        mode,
-        protocol: Protocol::Http,
         steps: (1..=steps)
             .map(|step| StepUrls {
                 action: format!("http://busi/do/{step}"),
@@ -37,14 +31,7 @@ pub(crate) fn spec(gid: &str, mode: Mode, steps: usize) -> Spec {
             Mode::Saga | Mode::Tcc | Mode::Xa => String::new(),
             Mode::Message | Mode::Workflow => "http://busi/query".to_owned(),
         },
-        options: Options::default(),
-        custom_data: String::new(),
-        concurrent: false,
-        orders: Orders::default(),
-        delay: Duration::ZERO,
-        resume: Resume::default(),
-        registered: Vec::new(),
-        branch_ids: Vec::new(),
+        ..Spec::new(Gid::new(gid).unwrap(), mode)
     }
 }
 
@@ -99,7 +86,8 @@ pub(crate) fn branch(mode: Mode, branch_id: &str, data: &'static [u8]) -> Regist
 /// The request that adds `branch` to the transaction `gid` of `mode`.
 pub(crate) fn register(gid: &Gid, mode: Mode, branch: Registered) -> Register {
     let durability = Durability::Memory;
-    Register { gid: gid.clone(), mode, branch, branches_max: 8, durability }
+    let bytes_max = 1 << 20;
+    Register { gid: gid.clone(), mode, branch, branches_max: 8, bytes_max, durability }
 }
 
 /// The request that aborts `gid`; if `held`, by a node that undoes it at once.

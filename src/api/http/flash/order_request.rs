@@ -202,3 +202,73 @@ fn wrong_line(number: usize, line: &Value) -> Option<Refusal> {
 fn unknown_field(field: &str, name: &str, known: &[&str]) -> Refusal {
     Refusal::bad(field, format!("there is no field {name:?}; there are: {}", known.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::http::testing;
+
+    const GOOD: &str = r#"{"order_id":"o-1","buyer":"jane","items":[{"id":"shoe","take":2}]}"#;
+
+    #[test]
+    fn a_good_request_is_read_without_a_copy() {
+        let request = OrderRequest::read(GOOD.as_bytes()).unwrap();
+        assert!(matches!(request.buyer, Cow::Borrowed("jane")));
+        assert_eq!(request.lines().collect::<Vec<_>>(), [("shoe", 2)]);
+        let checked = request.into_checked().unwrap();
+        assert_eq!((checked.order.as_str(), checked.waits), ("o-1", false));
+        let full = r#"{"order_id":"o","buyer":"j\u00fc","items":[{"id":"a","take":1}],"data":{"x":1},"wait_result":true}"#;
+        let checked = OrderRequest::read(full.as_bytes()).unwrap().into_checked().unwrap();
+        assert_eq!((checked.buyer.as_str(), checked.waits), ("jü", true));
+        assert_eq!(checked.data.unwrap().get(), r#"{"x":1}"#);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_with_its_place() {
+        let good = || serde_json::from_str::<Value>(GOOD).unwrap();
+        let with = |field: &str, value: Value| {
+            let mut body = good();
+            body[field] = value;
+            body.to_string()
+        };
+        let line = |line: Value| with("items", json!([line]));
+        let cases = [
+            (String::new(), "null", "not JSON"),
+            ("[]".to_owned(), "null", "object"),
+            (with("colour", json!("red")), "colour", "there are: order_id"),
+            (with("order_id", json!(7)), "order_id", "string"),
+            (with("order_id", json!("a b")), "order_id", "letters"),
+            (with("order_id", json!("x".repeat(65))), "order_id", "65 bytes"),
+            (with("buyer", json!("")), "buyer", "empty"),
+            (with("buyer", json!("x".repeat(129))), "buyer", "129 bytes"),
+            (with("items", json!([])), "items", "empty"),
+            (with("items", json!({})), "items", "list"),
+            (with("items", json!(vec![json!({"id": "a", "take": 1}); 33])), "items", "33 lines"),
+            (line(json!({"id": "a"})), "items[0].take", "missing"),
+            (line(json!({"id": "a", "take": 0})), "items[0].take", "whole number"),
+            (line(json!({"id": "a", "take": -1})), "items[0].take", "-1"),
+            (line(json!({"id": "a", "take": 1.5})), "items[0].take", "1.5"),
+            (line(json!({"id": "a", "take": 1_u64 << 53})), "items[0].take", "whole number"),
+            (line(json!({"id": "a", "take": "1"})), "items[0].take", "whole number"),
+            (line(json!({"id": "a", "take": 1, "n": 1})), "items[0].n", "id, take"),
+            (with("wait_result", json!("yes")), "wait_result", "true or false"),
+            (with("data", json!("x".repeat(20_000))), "data", "20002 bytes"),
+            (
+                with("items", json!([{"id": "a", "take": 1}, {"id": "a", "take": 2}])),
+                "items[1].id",
+                "twice",
+            ),
+        ];
+        for (body, field, telling) in cases {
+            let refusal = OrderRequest::read(body.as_bytes()).unwrap_err();
+            let reply = testing::read(refusal.into_response()).await;
+            let told: Value = serde_json::from_str(&reply.text).unwrap();
+            assert_eq!((reply.status, &told["reason"]), (400, &json!("bad_request")), "{body}");
+            assert_eq!(told["field"].as_str().unwrap_or("null"), field, "{body}: {told}");
+            assert!(told["message"].as_str().unwrap().contains(telling), "{body}: {told}");
+        }
+    }
+}

@@ -14,9 +14,12 @@ use crate::{api::http::reply, service::ServiceError};
 /// What stands between two tries, where a sale is crowded: orders in work come to an end meanwhile.
 const CROWDED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What stands between two tries, where Redis is away.
+const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// A refusal as it is sent.
 #[derive(Debug, Serialize)]
-pub(super) struct Refusal {
+pub(in crate::api::http) struct Refusal {
     #[serde(skip)]
     status: StatusCode,
     #[serde(skip)]
@@ -66,6 +69,12 @@ impl Refusal {
     pub(super) fn crowded(message: impl Into<String>) -> Self {
         let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "crowded", message);
         Self { retry_after: Some(CROWDED_RETRY_AFTER), ..refusal }
+    }
+
+    /// Redis does not do it now.
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        Self { retry_after: Some(UNAVAILABLE_RETRY_AFTER), ..refusal }
     }
 
     /// It is about this item.

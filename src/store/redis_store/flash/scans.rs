@@ -59,7 +59,7 @@ async fn page(
     key: Key<'_>,
     position: Option<&str>,
 ) -> Result<(Vec<(String, String)>, Option<String>), StoreError> {
-    let run_id = run(store).await?;
+    let run_id = run(store).await?.id;
     let asked = position.and_then(|text| {
         let (run, cursor) = text.split_once('.')?;
         Some((u64::from_str_radix(run, 16).ok()?, cursor.parse().ok()?))

@@ -65,10 +65,10 @@ pub(super) async fn list(
     };
     let spot = match (spot, run) {
         // What another process said of its sets says nothing of these: the shard is begun again.
-        (Spot::Due(due), Some(run)) if due.needs_run() && due.run != run => {
-            Spot::Due(DueSpot::start_of(due.shard, run))
+        (Spot::Due(due), Some(run)) if due.needs_run() && due.run != run.id => {
+            Spot::Due(DueSpot::start_of(due.shard, run.id))
         }
-        (Spot::Due(due), Some(run)) => Spot::Due(DueSpot { run, ..due }),
+        (Spot::Due(due), Some(run)) => Spot::Due(DueSpot { run: run.id, ..due }),
         (spot, _) => spot,
     };
     let first_shard = if let Spot::Due(due) = &spot { due.shard } else { n_shards };
@@ -78,7 +78,7 @@ pub(super) async fn list(
     if let Some(run) = run.filter(|_| needs_run) {
         let run_now = asking::run(store).await?;
         if run_now != run {
-            next = Some(Spot::Due(DueSpot::start_of(first_shard, run_now)));
+            next = Some(Spot::Due(DueSpot::start_of(first_shard, run_now.id)));
         }
     }
     page.next = next.map(|spot| spot.write());

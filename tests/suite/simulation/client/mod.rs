@@ -2,6 +2,8 @@
 //! answer to, checks each answer against what is stored at that moment, and keeps for the end what
 //! it was told.
 
+mod besides;
+mod program;
 mod shares;
 
 use std::{
@@ -13,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+pub(crate) use program::{has_succeeded, resume_all};
 use shares::branch_id;
 use tandem::model::{Gid, Mode, Status};
 
@@ -21,8 +24,9 @@ use super::{
     cluster::{Cluster, Heard},
     counts::Count,
     participants::LocalWork,
+    seen::End,
     told::{self, Told},
-    workload::{Besides, LocalWorkPlan, Plan},
+    workload::{LocalWorkPlan, Plan},
     world::World,
 };
 
@@ -50,6 +54,10 @@ enum Request {
     Reset,
     /// The branch of this number.
     Register(usize),
+    /// The end of a workflow.
+    End {
+        failed: bool,
+    },
 }
 
 /// One client with one transaction.
@@ -64,6 +72,8 @@ pub(crate) struct Client {
     submits: AtomicU32,
     /// Of a tcc or an xa: every branch is registered and tried.
     all_tried: AtomicBool,
+    /// Of a workflow: its program ends it as failed.
+    says_failed: AtomicBool,
 }
 
 impl Client {
@@ -77,6 +87,7 @@ impl Client {
             creating: AtomicU32::new(0),
             submits: AtomicU32::new(0),
             all_tried: AtomicBool::new(false),
+            says_failed: AtomicBool::new(false),
         }
     }
 
@@ -85,6 +96,7 @@ impl Client {
         tokio::time::sleep(self.plan.starts_after).await;
         let first = async {
             match self.plan.prepared_for {
+                _ if self.has_program() => self.run_program().await,
                 None => self.submit().await,
                 Some(span) if self.has_shares() => self.try_shares(span).await,
                 Some(span) => self.two_phases(span).await,
@@ -116,30 +128,10 @@ impl Client {
         }
     }
 
-    async fn do_besides(&self) {
-        for (after, besides) in &self.plan.besides {
-            tokio::time::sleep(*after).await;
-            self.world.trace(|| format!("{}: {besides:?}", self.name));
-            match besides {
-                Besides::Submit if self.may_submit() => self.submit().await,
-                Besides::Submit => {}
-                // Whoever did the local work, or is about to, does not take the message back.
-                Besides::Abort
-                    if !self.has_shares()
-                        && (self.has_committed() || self.plan.is_besides_at_once) => {}
-                Besides::Abort => drop(self.ask(Request::Abort).await),
-                Besides::Reset => drop(self.ask(Request::Reset).await),
-                Besides::ForceStop => drop(self.ask(Request::ForceStop).await),
-                Besides::ResetLaterThan => self.reset_later_than().await,
-                Besides::Query => self.query().await,
-            }
-        }
-    }
-
     /// Whether it would be right to submit: a prepared message, only with its local work done; a tcc
     /// or an xa, only with all tries done.
     fn may_submit(&self) -> bool {
-        if self.has_shares() {
+        if self.has_shares() || self.has_program() {
             return self.all_tried.load(Ordering::Relaxed);
         }
         self.plan.prepared_for.is_none()
@@ -153,7 +145,11 @@ impl Client {
     }
 
     async fn submit(&self) {
-        self.ask(Request::Submit).await;
+        if self.has_program() {
+            self.end().await;
+        } else {
+            self.ask(Request::Submit).await;
+        }
     }
 
     /// Sends it until it is answered for certain, or patience ends. Each repeat is a request of its
@@ -176,7 +172,11 @@ impl Client {
                 Told::NotDone | Told::Unknown => {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                 }
-                Told::Done | Told::Failure(_) | Told::Ongoing | Told::NoSuchGid => break,
+                Told::Done
+                | Told::Failure(_)
+                | Told::Ongoing
+                | Told::NoSuchGid
+                | Told::NoteTaken => break,
             }
         }
         told
@@ -189,6 +189,7 @@ impl Client {
         let creates = matches!(request, Request::Prepare | Request::Submit);
         if creates {
             self.creating.fetch_add(1, Ordering::Relaxed);
+            self.world.seen().asked(self.gid(), self.world.elapsed());
         }
         let heard = self
             .cluster
@@ -196,7 +197,7 @@ impl Client {
                 let service = &server.service;
                 let answer = match request {
                     Request::Prepare => service.prepare(body).await,
-                    Request::Submit => service.submit(body).await,
+                    Request::Submit | Request::End { .. } => service.submit(body).await,
                     Request::Abort => service.abort(body).await,
                     Request::ForceStop => service.force_stop(body).await,
                     Request::Reset => service.reset_next(body).await,
@@ -232,7 +233,11 @@ impl Client {
             Request::Submit => body::asking_for(spec, true),
             Request::Abort => body::aborting(self.gid()),
             Request::ForceStop | Request::Reset => body::naming(self.gid()),
+            Request::Register(number) if self.has_program() => {
+                body::noting(spec, &branch_id(number), self.fails(number), &self.name)
+            }
             Request::Register(number) => body::registering(spec, &branch_id(number)),
+            Request::End { failed } => body::ending(spec, failed, &self.name),
         }
     }
 
@@ -251,7 +256,10 @@ impl Client {
                 Request::Abort if self.has_shares() && !waits => self.undone(),
                 Request::Abort | Request::ForceStop => self.ended(Status::Failed),
                 Request::Reset => {}
+                Request::Register(number) if self.has_program() => self.noted(number),
                 Request::Register(number) => self.registered(number),
+                Request::End { failed: true } => self.has_ended(Status::Failed),
+                Request::End { failed: false } => self.has_ended(Status::Succeed),
             },
             Told::Failure(_) if matches!(request, Request::Register(_)) => {
                 self.world.counts.one(Count::RegistrationRefused);
@@ -261,7 +269,12 @@ impl Client {
             }
             Told::Failure(message) => match told::status_in(message) {
                 Some(Status::Aborting) => self.promised(Promise::Ended(Status::Failed)),
-                Some(status) if status.is_final() => self.ended(status),
+                Some(status) if status.is_final() => {
+                    if matches!(request, Request::End { .. }) {
+                        self.world.counts.one(Count::EndedOtherwise);
+                    }
+                    self.ended(status);
+                }
                 // Of an abort alone: it came too late for what goes on.
                 Some(_) if request == Request::Abort || request == Request::Prepare => {}
                 None if waits => {
@@ -289,32 +302,25 @@ impl Client {
                     self.world.fault(format!("{}: told that there is no such gid", self.name));
                 }
             }
+            Told::NoteTaken => match request {
+                Request::Register(number) => self.taken(number),
+                Request::Prepare
+                | Request::Submit
+                | Request::Abort
+                | Request::ForceStop
+                | Request::Reset
+                | Request::End { .. } => {
+                    self.world.fault(format!("{}: {request:?}: told {told:?}", self.name));
+                }
+            },
             Told::NotDone | Told::Unknown => {}
         }
     }
 
-    async fn reset_later_than(&self) {
-        let heard = self.cluster.request(&self.name, |server| async move {
-            server.service.reset_later_than(Some(Duration::from_secs(1)), Some(10)).await
-        });
-        drop(heard.await);
-    }
-
-    async fn query(&self) {
-        let gid = self.gid().as_str().to_owned();
-        let before = self.status();
-        let heard = self
-            .cluster
-            .request(&self.name, |server| async move { server.service.query(&gid).await });
-        match heard.await {
-            Heard::Answer(Ok(Some(stored))) => {
-                let status = stored.global.state.status;
-                if status.is_final() {
-                    self.ended(status);
-                }
-            }
-            Heard::Answer(Ok(None)) => self.take_in(Request::Reset, &Told::NoSuchGid, before),
-            Heard::Answer(Err(_)) | Heard::Nothing | Heard::Nobody => {}
+    /// It was shown this end, which is the only one that anybody is ever shown.
+    fn saw_end(&self, end: End) {
+        if let Some(before) = self.world.seen().end(self.gid(), &end) {
+            self.world.fault(format!("{}: {before:?} became {end:?}", self.name));
         }
     }
 

@@ -1,12 +1,15 @@
 //! Gathers the items that are asked for at the same time into one call of their script: while one
 //! call is under way, the next one fills.
 //!
-//! A task of its own sends the calls, so that a caller that goes away leaves its batch whole.
+//! A task of its own sends the calls, so that a caller that goes away leaves its batch whole. On a
+//! Cluster a call is for one slot, and each slot has its own calls ([`slots`]).
+
+mod slots;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use redis::Value;
+use redis::{Cmd, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -17,9 +20,10 @@ use crate::{
 
 use super::{
     StoreError,
-    connection::{Failure, Line},
+    connection::Failure,
     item::{Item, evalsha},
     scripts::ScriptName,
+    servers::{Attempt, Lane, Node, Servers},
 };
 
 /// The most bytes of one call's items, so that no call keeps Redis from the others for long.
@@ -57,18 +61,25 @@ struct Waiting {
 }
 
 impl Gather {
-    /// Starts the task that calls `script` over `line`; it ends when this is dropped and all that
+    /// Starts the task that calls `script` on `servers`; it ends when this is dropped and all that
     /// was asked for is answered. `head` is the first argument of every call, if there is one.
     pub(super) fn start(
         script: ScriptName,
         head: Option<String>,
-        line: Arc<Line>,
+        servers: Arc<Servers>,
+        lane: Lane,
         shared: Arc<Shared>,
     ) -> Self {
         // Not bounded: each entry is a caller that waits, and callers are bounded.
         let (queue, waiting) = mpsc::unbounded_channel();
         let called = shared.metrics.script(script.as_str());
-        tokio::spawn(Caller { script, head, line, shared, called }.run(waiting));
+        let is_cluster = servers.is_cluster();
+        let caller = Caller { script, head, servers, lane, shared, called };
+        if is_cluster {
+            tokio::spawn(slots::run(caller, waiting));
+        } else {
+            tokio::spawn(caller.run(waiting));
+        }
         Self { queue }
     }
 
@@ -85,7 +96,8 @@ impl Gather {
 struct Caller {
     script: ScriptName,
     head: Option<String>,
-    line: Arc<Line>,
+    servers: Arc<Servers>,
+    lane: Lane,
     shared: Arc<Shared>,
     called: ScriptMetrics,
 }
@@ -118,9 +130,12 @@ impl Caller {
     /// call would be given up for all when their time is over, which is too soon for a good answer.
     fn next_batch(&self, waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         let too_late = self.shared.clock.monotonic() + self.shared.try_timeout / 8;
-        let mut batch = Vec::with_capacity(waiting.len());
+        let items_max = self.shared.batch_items_max;
+        let mut batch = Vec::with_capacity(waiting.len().min(items_max));
         let mut n_bytes = 0;
-        while let Some(next) = waiting.pop_front() {
+        while batch.len() < items_max
+            && let Some(next) = waiting.pop_front()
+        {
             if next.answer.is_closed() {
                 continue;
             }
@@ -181,47 +196,77 @@ impl Caller {
         let hash = self.script.script().get_hash();
         let command = evalsha(hash, self.head.as_deref(), items);
         let started = self.shared.clock.monotonic();
-        let bound = || {
-            let left = deadline.saturating_sub(self.shared.clock.monotonic());
-            left.min(self.shared.try_timeout)
-        };
-        let mut sent = self.line.send(&command, bound()).await;
-        if let Err(Failure::NoScript) = sent {
-            let mut load = redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(self.script.source());
-            sent = match self.line.send(&load, bound()).await {
-                Ok(_) => self.line.send(&command, bound()).await,
-                // Loading has no effect that could be unknown.
-                Err(Failure::NoAnswer(text)) => Err(Failure::NotDone(text)),
-                Err(failure) => Err(failure),
-            };
-        }
-        let replies = sent.and_then(|value| {
+        let call = Call { caller: self, batch, command };
+        let left = deadline.saturating_sub(started);
+        let replies = self.servers.send(&call, left, self.shared.try_timeout).await;
+        if replies.is_ok() {
             self.called.called(batch.len(), self.shared.clock.monotonic().saturating_sub(started));
-            let replies = self.shared.read(value).filter(|replies| replies.len() == batch.len());
-            replies.ok_or_else(|| Failure::Refused("its reply cannot be read".to_owned()))
-        });
-        if replies.is_err() {
+        } else {
             self.shared.metrics.redis_errors.increment(1);
         }
         replies
     }
 }
 
+/// One call of a script.
+struct Call<'a> {
+    caller: &'a Caller,
+    batch: &'a [Waiting],
+    command: Cmd,
+}
+
+impl Attempt for Call<'_> {
+    /// A reply for each item, in order.
+    type Answer = Vec<Answer>;
+
+    fn slot(&self) -> u16 {
+        self.batch.first().map_or(0, |waiting| waiting.item.slot())
+    }
+
+    async fn try_on(
+        &self,
+        node: &Node,
+        once: bool,
+        bound: Duration,
+    ) -> Result<Vec<Answer>, Failure> {
+        let Caller { script, lane, shared, .. } = self.caller;
+        let line = node.line(*lane);
+        let until = shared.clock.monotonic() + bound;
+        let mut sent = line.send_as(&self.command, once, bound).await;
+        if let Err(Failure::NoScript) = sent {
+            let left = || until.saturating_sub(shared.clock.monotonic());
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(script.source());
+            sent = match line.send(&load, left()).await {
+                Ok(_) => line.send_as(&self.command, once, left()).await,
+                // Loading has no effect that could be unknown.
+                Err(Failure::NoAnswer(text)) => Err(Failure::NotDone(text)),
+                Err(failure) => Err(failure),
+            };
+        }
+        let replies = shared.read(node, sent?).filter(|replies| replies.len() == self.batch.len());
+        replies.ok_or_else(|| Failure::Refused("its reply cannot be read".to_owned()))
+    }
+}
+
 impl Shared {
     /// Takes Redis's time from a script's reply, and answers the items' replies.
-    fn read(&self, reply: Value) -> Option<Vec<Answer>> {
+    fn read(&self, node: &Node, reply: Value) -> Option<Vec<Answer>> {
         let Value::Array(values) = reply else { return None };
         let mut values = values.into_iter();
         let Some(Value::Int(now)) = values.next() else { return None };
         let now = Timestamp::from_us(u64::try_from(now).ok()?);
-        self.observe(now);
+        self.observe(node, now);
         Some(values.map(|value| Answer { now, value }).collect())
     }
 
-    /// Takes `now` for Redis's time at this moment.
-    pub(super) fn observe(&self, now: Timestamp) {
-        match self.clock.observe(now) {
+    /// Takes `now` for the time of `node` at this moment.
+    pub(super) fn observe(&self, node: &Node, now: Timestamp) {
+        let observed = match &node.clock {
+            Some(clock) => self.clock.observe_master(clock, now),
+            None => self.clock.observe(now),
+        };
+        match observed {
             Observed::Steady => {}
             Observed::Jumped { by_us } => {
                 self.metrics.clock_jumps.increment(1);

@@ -1,0 +1,174 @@
+//! A shop with a sale: nodes on a key prefix of their own, and what a test asks of them.
+
+use std::{ops::Deref, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::support::{
+    participant::Participant,
+    redis::{connect, fresh_name, redis_url},
+    server::{PATIENCE, Reply, Server},
+};
+
+/// A node with its prefix; more can be started beside it.
+pub(super) struct Shop {
+    node: Server,
+    prefix: String,
+}
+
+impl Deref for Shop {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.node
+    }
+}
+
+impl Shop {
+    /// Starts a node with `flags` beside the usual ones.
+    pub(super) async fn start(flags: &[&str]) -> Self {
+        let prefix = fresh_name();
+        let node = start(&prefix, flags).await;
+        Self { node, prefix }
+    }
+
+    /// One more node on the same sales.
+    pub(super) async fn another(&self, flags: &[&str]) -> Server {
+        start(&self.prefix, flags).await
+    }
+
+    /// SIGKILL of the first node.
+    pub(super) fn kill(&mut self) {
+        self.node.kill();
+    }
+
+    /// Makes a sale named `id` of one item `shoe` with `stock` units; `fields` are added.
+    pub(super) async fn sell(&self, id: &str, stock: u64, fields: Value) {
+        let mut sale = json!({
+            "request_id": fresh_name(),
+            "id": id,
+            "items": [{"id": "shoe", "stock": stock}],
+            "hold_seconds": 600,
+        });
+        let (Value::Object(all), Value::Object(fields)) = (&mut sale, fields) else {
+            panic!("two objects")
+        };
+        all.extend(fields);
+        let reply = self.post("/api/flash/sales", sale.to_string()).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    /// All its keys, with what each has, but what describes the deployment.
+    pub(super) fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let mut redis = connect(redis_url());
+        let keys = redis::cmd("KEYS").arg(format!("{}:*", self.prefix)).query(&mut redis);
+        let mut keys: Vec<String> = keys.expect("keys");
+        keys.retain(|key| !key.ends_with(":meta"));
+        keys.sort();
+        let dump = |key: String| {
+            let dump = redis::cmd("DUMP").arg(&key).query(&mut connect(redis_url()));
+            (key, dump.expect("its bytes"))
+        };
+        keys.into_iter().map(dump).collect()
+    }
+}
+
+async fn start(prefix: &str, flags: &[&str]) -> Server {
+    let flags = [&["--key-prefix", prefix, "--request-timeout", "1m"], flags].concat();
+    Server::start(redis_url(), &flags).await
+}
+
+/// The steps of a sale: `/order` and `/pay`, undone by `/unorder` and `/refund`.
+pub(super) fn steps(bank: &Participant) -> Value {
+    json!([
+        {"action": bank.url("/order"), "compensate": bank.url("/unorder")},
+        {"action": bank.url("/pay"), "compensate": bank.url("/refund")},
+    ])
+}
+
+/// One step, `/pay`, undone by `/refund`.
+pub(super) fn payment(bank: &Participant) -> Value {
+    json!([{"action": bank.url("/pay"), "compensate": bank.url("/refund")}])
+}
+
+/// The body of an order of `take` shoes.
+pub(super) fn shoes(order: &str, buyer: &str, take: u64) -> Value {
+    json!({"order_id": order, "buyer": buyer, "items": [{"id": "shoe", "take": take}]})
+}
+
+/// Sends an order.
+pub(super) async fn order(node: &Server, sale: &str, body: &Value) -> Reply {
+    node.post(&format!("/api/flash/sales/{sale}/orders"), body.to_string()).await
+}
+
+/// Orders `take` shoes.
+pub(super) async fn buy(
+    node: &Server,
+    sale: &str,
+    order_id: &str,
+    buyer: &str,
+    take: u64,
+) -> Reply {
+    order(node, sale, &shoes(order_id, buyer, take)).await
+}
+
+/// What the sale's page says.
+pub(super) async fn sale(node: &Server, id: &str) -> Value {
+    let reply = node.get(&format!("/api/flash/sales/{id}")).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.json()
+}
+
+/// Available, held and sold units of the first item, of which the supply is the sum.
+pub(super) async fn books(node: &Server, id: &str) -> (u64, u64, u64) {
+    let sale = sale(node, id).await;
+    let n = |field: &str| sale["items"][0][field].as_u64().expect("a number");
+    let books = (n("available"), n("held"), n("sold"));
+    assert_eq!(n("supply"), books.0 + books.1 + books.2, "{sale}");
+    books
+}
+
+/// Waits until the books are as wanted.
+pub(super) async fn until_books(node: &Server, id: &str, wanted: (u64, u64, u64)) {
+    let waiting = async {
+        while books(node, id).await != wanted {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if timeout(PATIENCE, waiting).await.is_err() {
+        panic!("{:?} instead of {wanted:?}\n{}", books(node, id).await, node.log());
+    }
+}
+
+/// Tries to order until somebody may have a unit; answers how long that took.
+pub(super) async fn until_taken(node: &Server, sale: &str, buyer: &str) -> Duration {
+    let started = Instant::now();
+    loop {
+        let reply = buy(node, sale, &fresh_name(), buyer, 1).await;
+        if reply.status == 200 {
+            return started.elapsed();
+        }
+        assert_refused(&reply, "sold_out");
+        assert!(started.elapsed() < PATIENCE, "{reply:?}\n{}", node.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// 409 with this reason.
+pub(super) fn assert_refused(reply: &Reply, reason: &str) {
+    assert_eq!((reply.status, &reply.json()["reason"]), (409, &json!(reason)), "{reply:?}");
+    assert!(!reply.message().is_empty());
+}
+
+/// Asks until this node answers from memory.
+pub(super) async fn until_remembered(node: &Server, sale: &str) {
+    const TURNED_AWAY: &str = "tandem_flash_turned_away_total";
+    let before = node.metric(TURNED_AWAY).await;
+    let asking = async {
+        while node.metric(TURNED_AWAY).await == before {
+            assert_refused(&buy(node, sale, "nobody-1", "nobody", 1).await, "sold_out");
+        }
+    };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never\n{}", node.log()));
+}
