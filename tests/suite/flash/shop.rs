@@ -59,6 +59,28 @@ impl Shop {
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
+    /// Of a sale of two buckets with a unit each: as if a node had died that gave the unit of one to
+    /// the other.
+    pub(super) fn leave_on_its_way(&self, id: &str) {
+        let mut redis = connect(redis_url());
+        let pattern = format!("{}:{{*}}:f:{id}", self.prefix);
+        let buckets: Vec<String> =
+            redis::cmd("KEYS").arg(pattern).query(&mut redis).expect("the buckets");
+        let [from, to] = buckets.as_slice() else { panic!("two buckets: {buckets:?}") };
+        let digits = |key: &str| -> String {
+            let (_, tag) = key.split_once('{').expect("a tag");
+            tag.chars().take_while(char::is_ascii_digit).collect()
+        };
+        let to_shard: usize = digits(to).parse().expect("a number");
+        let transfers = from.replace(":f:", ":ft:");
+        redis::pipe()
+            .hset(&transfers, "dead:1", format!("{to_shard};shoe=1"))
+            .hset(from, "i:shoe", "1;0;0;0;0;0;0;0")
+            .hset(from, "n", "0;0;1")
+            .exec(&mut redis)
+            .expect("written");
+    }
+
     /// All its keys, with what each has, but what describes the deployment.
     pub(super) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let mut redis = connect(redis_url());
