@@ -4,7 +4,7 @@ mod differential;
 mod hold_time;
 mod limits;
 mod orders;
-mod property;
+pub(crate) mod property;
 mod shop;
 mod sold_out;
 pub(crate) mod table;

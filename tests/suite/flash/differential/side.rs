@@ -294,7 +294,7 @@ fn worded(books: &BucketBooks) -> String {
 }
 
 /// Makes all for sale on a real Redis, as if time had passed.
-pub(super) fn reopen_all(redis: &mut redis::Connection, pattern: &str) {
+pub(super) fn reopen_all(redis: &mut impl redis::ConnectionLike, pattern: &str) {
     let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query(redis).unwrap();
     for key in keys {
         let fields: Vec<(String, String)> = redis::cmd("HGETALL").arg(&key).query(redis).unwrap();
