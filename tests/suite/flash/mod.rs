@@ -7,5 +7,6 @@ mod orders;
 mod property;
 mod shop;
 mod sold_out;
+mod stock_branches;
 pub(crate) mod table;
 mod waiting_room;
