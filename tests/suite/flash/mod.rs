@@ -11,5 +11,6 @@ mod reconcile;
 mod sales;
 mod shop;
 mod sold_out;
+mod stock_branches;
 pub(crate) mod table;
 mod waiting_room;
