@@ -6,7 +6,6 @@ use std::{
 };
 
 use tandem::{
-    clock::Clock,
     model::{Gid, Mode, Status, Timestamp},
     store::{Filter, Listed, Page, RedisStore, Store},
 };
