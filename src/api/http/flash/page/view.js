@@ -82,7 +82,7 @@
       throw new Trouble('unknown', 'There is no sale with the id ' + saleId + '.');
     }
     if (response.status === 503) {
-      throw new Trouble('away', 'tandem cannot ask its Redis now' + (said ? ': ' + said : '') + '.');
+      throw new Trouble('away', 'tandem cannot ask its Redis now' + (said ? ': ' + said.replace(/\.$/, '') : '') + '.');
     }
     throw new Trouble('other', said || 'tandem answered ' + response.status + ', which this page does not understand.');
   }
@@ -199,7 +199,8 @@
     if (sale.limit) told.push('at most ' + number.format(sale.limit) + ' per buyer');
     if (sale.hold_seconds) told.push('units are held for ' + span(sale.hold_seconds * 1000));
     if (sale.orders_in_work !== undefined) {
-      told.push(number.format(sale.orders) + ' orders, ' + number.format(sale.orders_in_work) + ' of them in work');
+      const orders = number.format(sale.orders) + (sale.orders === 1 ? ' order, ' : ' orders, ');
+      told.push(orders + number.format(sale.orders_in_work) + ' in work');
     }
     if (sale.buckets > 1) told.push(sale.buckets + ' buckets');
     return told.join(' · ');
