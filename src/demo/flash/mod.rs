@@ -217,6 +217,7 @@ impl Sale<'_> {
             buyers: self.buyers,
             double_clicks: told.double_clickers.len(),
             answers: told.answers,
+            sent_again: told.sent_again,
             accepted: told.accepted.len(),
             differing: told.differing,
             succeeded,
