@@ -1,7 +1,7 @@
 //! An order as the saga that it is: its stock is taken by the script that stores it, and its sale's
 //! steps are called for it.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
     model::{
         Gid, Mode, Options, Orders, Progress, Protocol, Resume, Spec, State, Status, StepUrls,
         Timestamp,
-        flash::{Buyer, Cart, Line, OrderId, Sale, order_gid},
+        flash::{Buyer, Cart, Line, OrderId, Sale, StockUrl, order_gid},
     },
     store::{
         Store, StoreError,
@@ -144,28 +144,30 @@ fn saga(wanted: &Wanted, gid: Gid, now: Timestamp) -> OrderSaga {
 
 /// The request that a client would submit for it, so that it is read again like any other.
 fn body(gid: &Gid, steps: &[StepUrls], n_lines: usize, payload: &str, sale: &Sale) -> Vec<u8> {
-    let sent = text(payload);
-    let mut body = String::with_capacity(96 + steps.len() * (96 + sent.len()));
-    body.push_str(r#"{"gid":"#);
-    body.push_str(&text(gid.as_str()));
-    body.push_str(r#","trans_type":"saga","steps":["#);
+    let mut sent = Vec::with_capacity(payload.len() + 64);
+    push_text(&mut sent, payload);
+    let mut body = Vec::with_capacity(192 + steps.len() * (128 + sent.len()));
+    body.extend_from_slice(br#"{"gid":"#);
+    push_text(&mut body, gid.as_str());
+    body.extend_from_slice(br#","trans_type":"saga","steps":["#);
     for (number, StepUrls { action, compensate }) in steps.iter().enumerate() {
-        body.push_str(if number == 0 { r#"{"action":"# } else { r#",{"action":"# });
-        body.push_str(&text(action));
-        body.push_str(r#","compensate":"#);
-        body.push_str(&text(compensate));
-        body.push('}');
+        let start: &[u8] = if number == 0 { br#"{"action":"# } else { br#",{"action":"# };
+        body.extend_from_slice(start);
+        push_text(&mut body, action);
+        body.extend_from_slice(br#","compensate":"#);
+        push_text(&mut body, compensate);
+        body.push(b'}');
     }
-    body.push_str(r#"],"payloads":["#);
+    body.extend_from_slice(br#"],"payloads":["#);
     for number in 0..steps.len() {
         if number > 0 {
-            body.push(',');
+            body.push(b',');
         }
-        body.push_str(if number < n_lines { r#""""# } else { &sent });
+        body.extend_from_slice(if number < n_lines { br#""""# } else { &sent });
     }
-    // Writing to a string cannot fail.
+    // Writing to a buffer cannot fail.
     let _ = write!(body, r#"],"timeout_to_fail":{}}}"#, sale.hold.as_secs());
-    body.into_bytes()
+    body
 }
 
 fn payload(wanted: &Wanted, gid: &Gid) -> String {
@@ -181,24 +183,14 @@ fn payload(wanted: &Wanted, gid: &Gid) -> String {
     serde_json::to_string(&payload).unwrap_or_default()
 }
 
-/// `text` as JSON has it.
-fn text(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
+/// Adds `text` as JSON has it.
+fn push_text(json: &mut Vec<u8>, text: &str) {
+    // Writing to a buffer cannot fail, and any text is JSON.
+    let _ = serde_json::to_writer(json, text);
 }
 
-/// `stock://<sale>/<item>?take=n&buyer=b`: ids need no escaping, a buyer does.
 fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {
-    let mut url = String::with_capacity(96);
-    // Writing to a string cannot fail.
-    let _ = write!(url, "stock://{}/{}?take={}&buyer=", sale.id, line.item, line.take);
-    for byte in buyer.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
-    url
+    StockUrl { sale: sale.id.clone(), line: line.clone(), buyer: buyer.clone() }.to_string()
 }
 
 #[cfg(test)]

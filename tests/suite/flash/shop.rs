@@ -68,6 +68,17 @@ impl Shop {
         keys
     }
 
+    /// Of a sale of two buckets with a unit each: as if a node had died that gave the unit of one to
+    /// the other.
+    pub(super) fn leave_on_its_way(&self, id: &str) {
+        let buckets = self.bucket_keys(&format!("f:{id}"));
+        let [from, to] = buckets.as_slice() else { panic!("two buckets: {buckets:?}") };
+        let unit = format!("{};shoe=1", shard_of(to));
+        set_field(&from.replace(":f:", ":ft:"), "dead:1", &unit);
+        set_field(from, "i:shoe", "1;0;0;0;0;0;0;0");
+        set_field(from, "n", "0;0;1");
+    }
+
     /// All its keys, with what each has, but what describes the deployment.
     pub(super) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let mut redis = connect(redis_url());

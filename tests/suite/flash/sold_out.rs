@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::shop::{
-    Shop, assert_refused, books, buy, payment, until_books, until_remembered, until_taken,
+    Shop, assert_refused, books, buy, payment, sale, until_books, until_remembered, until_taken,
 };
 use crate::support::{
     participant::{Answer, Participant},
@@ -75,21 +75,27 @@ async fn restocked_units_are_for_sale_on_all_nodes_within_a_second() {
 async fn released_units_are_for_sale_on_all_nodes_within_a_second() {
     let (shop, bank) = (Shop::start(&[]).await, Participant::start().await);
     let other = shop.another(&[]).await;
-    bank.answers("/pay", &[Answer::Held, Answer::Held, Answer::Success]);
-    shop.sell("s", 2, json!({"steps": payment(&bank)})).await;
-    let gids = [buy(&shop, "s", "o-1", "jane", 1).await, buy(&shop, "s", "o-2", "joe", 1).await];
-    let _asking = [asking(&shop, "s"), asking(&other, "s")];
-    until_remembered(&shop, "s").await;
-    until_remembered(&other, "s").await;
-    let since = Instant::now();
-    for reply in gids {
-        let gid = reply.json()["gid"].as_str().expect("a gid").to_owned();
-        assert_eq!(shop.post_gid("forceStop", &gid).await.status, 200);
+    for buckets in [1, 4] {
+        let id = format!("s{buckets}");
+        let pay = format!("/pay{buckets}");
+        bank.answers(&pay, &[Answer::Held, Answer::Held, Answer::Success]);
+        let steps = json!([{"action": bank.url(&pay), "compensate": bank.url("/refund")}]);
+        shop.sell(&id, 2, json!({"buckets": buckets, "steps": steps})).await;
+        let orders = [buy(&shop, &id, "o-1", "jane", 1), buy(&other, &id, "o-2", "joe", 1)];
+        let orders = futures_util::future::join_all(orders).await;
+        let _asking = [asking(&shop, &id), asking(&other, &id)];
+        until_remembered(&shop, &id).await;
+        until_remembered(&other, &id).await;
+        let since = Instant::now();
+        for reply in orders {
+            let gid = reply.json()["gid"].as_str().expect("a gid").to_owned();
+            assert_eq!(shop.post_gid("forceStop", &gid).await.status, 200);
+        }
+        tokio::join!(until_taken(&shop, &id, "ann"), until_taken(&other, &id, "bob"));
+        assert!(since.elapsed() < BACK_WITHIN, "after {:?}", since.elapsed());
+        bank.release(&pay);
+        until_books(&shop, &id, (0, 0, 2)).await;
     }
-    tokio::join!(until_taken(&shop, "s", "ann"), until_taken(&other, "s", "bob"));
-    assert!(since.elapsed() < BACK_WITHIN, "after {:?}", since.elapsed());
-    bank.release("/pay");
-    until_books(&shop, "s", (0, 0, 2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,6 +170,21 @@ async fn a_cart_larger_than_any_bucket_draws_from_several() {
     assert_refused(&buy(&shop, "s", "o-2", "joe", 2).await, "sold_out");
     assert_eq!(buy(&shop, "s", "o-3", "joe", 1).await.status, 200);
     assert_eq!(books(&shop, "s").await, (0, 0, 16));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_a_dead_node_left_on_its_way_is_brought_to_whoever_asks() {
+    let shop = Shop::start(&[]).await;
+    shop.sell("s", 2, json!({"buckets": 2})).await;
+    shop.leave_on_its_way("s");
+    assert_eq!(sale(&shop, "s").await["items"][0]["supply"], 1);
+    let since = Instant::now();
+    for order in ["o-1", "o-2"] {
+        assert_eq!(buy(&shop, "s", order, "jane", 1).await.status, 200);
+    }
+    assert!(since.elapsed() < BACK_WITHIN, "after {:?}", since.elapsed());
+    assert_eq!(books(&shop, "s").await, (0, 0, 2));
+    assert_refused(&buy(&shop, "s", "o-3", "jane", 1).await, "sold_out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
