@@ -141,16 +141,21 @@ impl Crowd {
 
     fn hear(&self, order_id: &str, status: u16, text: String) -> anyhow::Result<Reply> {
         let mut told = self.told();
-        told.answers += 1;
+        let reply = told.hear(order_id, status, text)?;
+        if told.accepted.len() >= MIDDLE {
+            self.middle.notify_one();
+        }
+        Ok(reply)
+    }
+}
+
+impl Told {
+    fn hear(&mut self, order_id: &str, status: u16, text: String) -> anyhow::Result<Reply> {
+        self.answers += 1;
         if status == 200 {
-            match told.accepted.get(order_id) {
-                None => {
-                    told.accepted.insert(order_id.to_owned(), text);
-                    if told.accepted.len() == MIDDLE {
-                        self.middle.notify_one();
-                    }
-                }
-                Some(first) if *first != text => told.differing += 1,
+            match self.accepted.get(order_id) {
+                None => drop(self.accepted.insert(order_id.to_owned(), text)),
+                Some(first) if *first != text => self.differing += 1,
                 Some(_) => {}
             }
             return Ok(Reply::Accepted);
@@ -158,15 +163,13 @@ impl Crowd {
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         match answer["reason"].as_str() {
             Some(reason @ ("sold_out" | "limit_reached")) if status == 409 => {
-                *told.refused.entry(reason.to_owned()).or_default() += 1;
+                *self.refused.entry(reason.to_owned()).or_default() += 1;
                 Ok(Reply::Refused)
             }
             _ => bail!("{order_id} was answered {status}: {text}"),
         }
     }
-}
 
-impl Told {
     /// How many were refused for this reason.
     pub(super) fn refused_as(&self, reason: &str) -> usize {
         self.refused.get(reason).copied().unwrap_or_default()
@@ -176,5 +179,33 @@ impl Told {
     pub(super) fn gids(&self) -> Vec<String> {
         let answers = self.accepted.values().filter_map(|text| serde_json::from_str(text).ok());
         answers.filter_map(|answer: Value| answer["gid"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_is_answered_again_counts_once_and_another_answer_is_noticed() {
+        let mut told = Told::default();
+        for (text, differing) in [(r#"{"gid":"g"}"#, 0), (r#"{"gid":"g"}"#, 0), ("{}", 1)] {
+            assert_eq!(told.hear("o", 200, text.to_owned()).expect("known"), Reply::Accepted);
+            assert_eq!((told.accepted.len(), told.differing), (1, differing));
+        }
+        assert_eq!((told.answers, told.gids()), (3, vec!["g".to_owned()]));
+    }
+
+    #[test]
+    fn only_what_a_buyer_may_be_told_is_a_refusal() {
+        let mut told = Told::default();
+        for reason in ["sold_out", "limit_reached"] {
+            let text = format!(r#"{{"reason":"{reason}"}}"#);
+            assert_eq!(told.hear("o", 409, text).expect("known"), Reply::Refused);
+            assert_eq!(told.refused_as(reason), 1);
+        }
+        for (status, text) in [(409, r#"{"reason":"closed"}"#), (500, "{}"), (404, "none")] {
+            assert!(told.hear("o", status, text.to_owned()).is_err(), "{status} {text}");
+        }
     }
 }

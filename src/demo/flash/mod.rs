@@ -48,7 +48,7 @@ const HOLD_SECONDS: u64 = 2;
 const LATE: Duration = Duration::from_millis(HOLD_SECONDS * 1_000 + 600);
 
 /// Nothing keeps the sale from its end for so long, even on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often the books are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -217,6 +217,7 @@ impl Sale<'_> {
             buyers: self.buyers,
             double_clicks: told.double_clickers.len(),
             answers: told.answers,
+            sent_again: told.sent_again,
             accepted: told.accepted.len(),
             differing: told.differing,
             succeeded,

@@ -13,6 +13,8 @@ pub(super) struct Outcome {
     pub(super) double_clicks: usize,
     /// Requests that were answered.
     pub(super) answers: usize,
+    /// Requests that were sent again, since the node was gone or had no room.
+    pub(super) sent_again: usize,
     /// Accepted orders, as the buyers know them.
     pub(super) accepted: usize,
     /// Repeats whose answer was another than the first one.
@@ -65,6 +67,7 @@ impl Outcome {
         vec![
             row("buyers", self.buyers, &clicks),
             row("answers", self.answers, &sold_out),
+            row("sent again", self.sent_again, "to the node that was left"),
             row("orders accepted", self.accepted, "each with one answer, however often asked"),
             row("  paid and sold", self.succeeded, ""),
             row("  rolled back", self.failed, "their units were sold to others"),
@@ -101,5 +104,70 @@ impl Outcome {
         checks.same("buyers who paid twice", &self.payments.buyers_with_two, &0);
         checks.same("differences in the recount", &self.differences.join(", "), &"");
         checks.result()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome() -> Outcome {
+        let supply = SUPPLY as u64;
+        Outcome {
+            buyers: 20_000,
+            double_clicks: 2_000,
+            answers: 22_000,
+            sent_again: 70,
+            accepted: SUPPLY + 20,
+            differing: 0,
+            succeeded: SUPPLY,
+            failed: 20,
+            sold_out: 20_960,
+            limit_reached: 20,
+            payments: Payments { charged: SUPPLY + 5, refunded: 5, unpaid: 15, buyers_with_two: 0 },
+            books: Books {
+                supply,
+                available: 0,
+                held: 0,
+                sold: supply,
+                orders: supply + 20,
+                orders_in_work: 0,
+            },
+            looks: 100,
+            differences: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_sale_that_sold_each_unit_once_passes() {
+        assert_eq!(outcome().check(), Ok(()));
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_found_and_named() {
+        type Change = fn(&mut Outcome);
+        let cases: [(Change, &str); 8] = [
+            (|it| it.books.sold -= 1, "books"),
+            (|it| it.books.held += 1, "books"),
+            (|it| it.books.orders += 1, "books"),
+            (|it| it.succeeded += 1, "orders that succeeded: 1001, expected: 1000"),
+            (|it| it.differing = 1, "answers that differ from the first: 1, expected: 0"),
+            (|it| it.payments.refunded -= 1, "payments kept: 1001, expected: 1000"),
+            (|it| it.payments.buyers_with_two = 1, "buyers who paid twice: 1, expected: 0"),
+            (|it| it.differences.push("a row".to_owned()), "differences in the recount: a row"),
+        ];
+        for (change, words) in cases {
+            let mut found = outcome();
+            change(&mut found);
+            let wrong = found.check().expect_err(words).to_string();
+            assert!(wrong.contains(words), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn books_are_balanced_when_each_unit_is_in_one_place() {
+        let books = Books { supply: 10, available: 5, held: 2, sold: 3, ..Books::default() };
+        assert!(books.are_balanced());
+        assert!(!Books { sold: 4, ..books }.are_balanced());
     }
 }

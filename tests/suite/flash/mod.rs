@@ -1,5 +1,4 @@
 //! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
-pub(crate) mod table;
 
 mod bad_input;
 mod differential;
@@ -7,9 +6,11 @@ mod hold_time;
 mod limits;
 mod openapi;
 mod orders;
-mod property;
+pub(crate) mod property;
 mod reconcile;
 mod sales;
 mod shop;
 mod sold_out;
+mod stock_branches;
+pub(crate) mod table;
 mod waiting_room;

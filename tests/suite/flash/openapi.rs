@@ -41,10 +41,9 @@ fn check(document: &Value, schema: &Value, value: &Value, path: &str) -> Result<
     if let Some(reference) = schema["$ref"].as_str() {
         check(document, at(document, reference), value, path)?;
     }
-    let types: Vec<_> = match &schema["type"] {
-        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect(),
-    };
+    let kind = &schema["type"];
+    let kinds = kind.as_array().map_or_else(|| std::slice::from_ref(kind), Vec::as_slice);
+    let types: Vec<_> = kinds.iter().filter_map(Value::as_str).collect();
     if !types.is_empty() && !types.iter().any(|name| has_type(value, name)) {
         return wrong("another type");
     }
@@ -179,14 +178,10 @@ async fn it_has_every_route_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reference_leads_somewhere_and_every_part_is_used() {
     fn references(value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::Object(fields) => {
-                found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
-                fields.values().for_each(|value| references(value, found));
-            }
-            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
-            _ => {}
-        }
+        found.extend(value.get("$ref").and_then(Value::as_str).map(str::to_owned));
+        let fields = value.as_object().into_iter().flat_map(|fields| fields.values());
+        let entries = value.as_array().into_iter().flatten();
+        fields.chain(entries).for_each(|value| references(value, found));
     }
     let shop = Shop::start(&[]).await;
     let document = document(&shop).await;

@@ -46,10 +46,15 @@ pub(crate) enum Count {
     TopicMissing,
     TopicOvertaken,
     Parked,
+    OrderTaken,
+    OrderAgain,
+    OrderRefused,
+    UnitsMoved,
+    TurnedAway,
 }
 
 impl Count {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 38] = [
         Self::StoreCall,
         Self::StoreFault,
         Self::LateCopy,
@@ -84,6 +89,10 @@ impl Count {
         Self::TopicMissing,
         Self::TopicOvertaken,
         Self::Parked,
+        Self::OrderTaken,
+        Self::OrderAgain,
+        Self::OrderRefused,
+        Self::UnitsMoved,
     ];
 }
 
@@ -125,6 +134,12 @@ impl Counts {
         for (count, times) in other.iter() {
             *own.entry(*count).or_default() += times;
         }
+    }
+
+    /// How often it was met.
+    pub(crate) fn times(&self, count: Count) -> u64 {
+        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        own.get(&count).copied().unwrap_or(0)
     }
 
     /// What was never met.

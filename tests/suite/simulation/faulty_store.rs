@@ -33,7 +33,7 @@ use super::{
 /// The store as one node sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyStore {
-    node: Arc<Node>,
+    pub(super) node: Arc<Node>,
     /// Until when the claims' first steps last, each counted from when it was sent.
     claims: Arc<Mutex<BTreeMap<Gid, Duration>>>,
     /// The topics that this node found, for the flaw that it asks no more.
@@ -50,7 +50,7 @@ impl FaultyStore {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send<T: fmt::Debug + Send + 'static>(
+    pub(super) async fn send<T: fmt::Debug + Send + 'static>(
         &self,
         kind: &'static str,
         gid: &str,
@@ -60,7 +60,7 @@ impl FaultyStore {
     }
 
     /// What a hold that is asked for now grants.
-    fn grant(&self, token: &Token, lease: Duration) -> Grant {
+    pub(super) fn grant(&self, token: &Token, lease: Duration) -> Grant {
         Grant { token: token.clone(), until: self.node.monotonic() + lease }
     }
 
@@ -119,12 +119,14 @@ fn is_parked(world: &World, due_at: Timestamp) -> bool {
 }
 
 /// What the scripts without `allow-oom` ask first.
-fn if_not_full(world: &World) -> Result<(), StoreError> {
+pub(super) fn if_not_full(world: &World) -> Result<(), StoreError> {
     if world.is_full() { Err(StoreError::Full) } else { Ok(()) }
 }
 
 /// The model's functions never wait.
-fn at_once<T>(reply: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) fn at_once<T>(
+    reply: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     reply.now_or_never().unwrap_or_else(|| Err(StoreError::Unanswered("waits".to_owned())))
 }
 

@@ -11,6 +11,8 @@ use tandem::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
+    /// The orders of a sale are held for twice as long as its shop says.
+    HoldsForLonger,
     /// A record is said to be stored before it is sent.
     NoWriteAhead,
     /// An error of a branch is taken for a refusal.

@@ -10,6 +10,7 @@ use super::{
     client::Promise,
     participants::{Books, LocalWork},
     seen::{End, Note},
+    stock,
     workload::Plan,
     world::World,
 };
@@ -36,6 +37,7 @@ pub(crate) fn broken(world: &World, plans: &BTreeMap<Gid, Plan>) -> Vec<String> 
         }
     }
     broken.extend(subscriptions(world));
+    broken.extend(stock::broken(world));
     for (gid, promise) in world.promises() {
         let entry = entries.get(&gid);
         let status = entry.map(|entry| entry.state.status);
@@ -55,7 +57,7 @@ pub(crate) fn broken(world: &World, plans: &BTreeMap<Gid, Plan>) -> Vec<String> 
 }
 
 /// A final status stays, and each status leads to the next as it may.
-fn path(entry: &Entry, is_forced: bool) -> Option<String> {
+pub(super) fn path(entry: &Entry, is_forced: bool) -> Option<String> {
     let is_step = |from: Status, to: Status| match (from, to) {
         (Status::Prepared, Status::Submitted | Status::Failed) => true,
         // A message without calls needs no stop between the answer and the end, and of a workflow

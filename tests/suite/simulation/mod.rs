@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod counts;
 mod faulty_caller;
+mod faulty_flash;
 mod faulty_store;
 mod flaw;
 mod invariants;
@@ -17,8 +18,11 @@ mod logs;
 mod node;
 mod participants;
 mod run;
+mod sale;
 mod seen;
 mod server;
+mod shopper;
+mod stock;
 mod subscriber;
 mod told;
 mod weather;
@@ -34,9 +38,10 @@ use std::{
     thread,
 };
 
-use counts::Counts;
+use counts::{Count, Counts};
 use flaw::Flaw;
-use run::run;
+use run::{run, run_scene};
+use sale::Scene;
 
 /// Seeds that are run unless `SIM_SEEDS` says otherwise.
 const SEEDS: u64 = 1_000;
@@ -84,6 +89,33 @@ fn a_seed_replays_exactly() {
         let traced = || run(seed, true, Flaw::None).world.traced();
         assert_eq!(traced(), traced(), "seed {seed}");
     }
+}
+
+/// Runs of a sale alone.
+const SHOP_SEEDS: u64 = 300;
+
+#[test]
+fn the_units_of_an_order_are_for_sale_a_second_after_its_hold_time() {
+    let counts = Counts::default();
+    let found = (0..SHOP_SEEDS).find_map(|seed| {
+        let run = run_scene(seed, Scene::Shop, false, Flaw::None);
+        counts.add(&run.world);
+        (!run.broken.is_empty()).then_some(seed)
+    });
+    if let Some(seed) = found {
+        let again = run_scene(seed, Scene::Shop, true, Flaw::None);
+        println!("{}", again.world.traced().join("\n"));
+        panic!("seed {seed}: {}", again.broken.join("\n"));
+    }
+    println!("{counts:?}");
+    for count in [Count::Undone, Count::TurnedAway, Count::UnitsMoved, Count::Crash] {
+        assert!(counts.times(count) >= 20, "{count:?}: {counts:?}");
+    }
+    let late = (0..20).find(|seed| {
+        let run = run_scene(*seed, Scene::Shop, false, Flaw::HoldsForLonger);
+        run.broken.iter().any(|fault| fault.contains("after its time"))
+    });
+    assert!(late.is_some(), "units that are held for longer are not found");
 }
 
 /// The smallest seed of those that were run when one left something broken.

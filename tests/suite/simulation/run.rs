@@ -1,6 +1,6 @@
 //! One run from a seed: nodes that crash, stop and start again, clients, and a look at what is left.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::sleep};
 
@@ -14,8 +14,9 @@ use super::{
     flaw::Flaw,
     invariants, logs,
     node::Node,
+    sale::{SalePlan, Scene},
     server::{self, Server},
-    subscriber, wire, workload,
+    shopper, subscriber, wire, workload,
     world::World,
 };
 
@@ -37,11 +38,16 @@ pub(crate) struct Run {
 
 /// Runs `seed` with one rule broken, or none.
 pub(crate) fn run(seed: u64, is_traced: bool, flaw: Flaw) -> Run {
+    run_scene(seed, Scene::Storm, is_traced, flaw)
+}
+
+/// Runs `seed` of a scene.
+pub(crate) fn run_scene(seed: u64, scene: Scene, is_traced: bool, flaw: Flaw) -> Run {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     // The runtime is dropped here, and with it every task of every node, dead or not.
     runtime.unwrap().block_on(async {
-        let world = World::new(seed, is_traced, flaw);
+        let world = World::new(seed, scene, is_traced, flaw);
         let _logs = logs::into(&world);
         world.trace(|| format!("{:?}", world.weather));
         let broken = play(&world).await;
@@ -50,7 +56,10 @@ pub(crate) fn run(seed: u64, is_traced: bool, flaw: Flaw) -> Run {
 }
 
 async fn play(world: &Arc<World>) -> Vec<String> {
-    let plans = workload::plans(world.seed);
+    let plans = match world.scene {
+        Scene::Storm => workload::plans(world.seed),
+        Scene::Shop => BTreeMap::new(),
+    };
     let cluster = Cluster::new(world);
     if let Some(wanted) = world.wanted_programs() {
         tokio::spawn(client::resume_all(Arc::clone(&cluster), plans.clone(), wanted));
@@ -60,6 +69,13 @@ async fn play(world: &Arc<World>) -> Vec<String> {
     }
     if server::policy(world.seed).dead_letter_after > 0 {
         tokio::spawn(resume_what_is_parked(Arc::clone(&cluster)));
+    }
+    let sale = SalePlan::of(world.seed, world.scene, world.store.time().now());
+    if let Some(sale) = &sale {
+        world.trace(|| format!("{:?}", sale.sale));
+        let longer = if world.flaw == Flaw::HoldsForLonger { 2 } else { 1 };
+        sale.open(&world.store, sale.sale.hold * longer);
+        shopper::start_all(&cluster, sale);
     }
     for plan in plans.values() {
         world.trace(|| format!("{plan:?}"));
@@ -113,6 +129,9 @@ async fn keep_nodes(cluster: &Arc<Cluster>) {
         let node = Node::new(format!("node{number}.{life}"), Arc::clone(world));
         world.trace(|| format!("{} starts", node.name));
         let server = Server::start(&node);
+        if cluster.live_ones().is_empty() {
+            world.shop().last_loss = Some(world.elapsed());
+        }
         cluster.joined(number, &server);
         let mut rng = world.chance(&["life"]);
         if rng.happens(world.weather.stop) {
@@ -124,6 +143,7 @@ async fn keep_nodes(cluster: &Arc<Cluster>) {
         tokio::spawn(async move {
             node.died().await;
             cluster.left(number);
+            cluster.world.shop().last_loss = Some(cluster.world.elapsed());
             sleep(away).await;
             starter.send((number, life + 1)).ok();
         });

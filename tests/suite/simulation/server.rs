@@ -3,6 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tandem::{
+    clock::Clock,
+    flash::{Flash, Sales},
+    model::Timestamp,
     pattern::Policy,
     service::{Service, ServiceSettings},
     telemetry::metrics::Metrics,
@@ -12,7 +15,14 @@ use tandem::{
 
 use crate::support::rng::Rng;
 
-use super::{faulty_caller::FaultyCaller, faulty_store::FaultyStore, node::Node};
+use super::{
+    faulty_caller::FaultyCaller,
+    faulty_store::FaultyStore,
+    node::Node,
+    sale::{SalePlan, Scene},
+    shopper::UPKEEP_EVERY,
+    world::World,
+};
 
 /// Where a transaction says nothing.
 pub(crate) const POLICY: Policy = Policy {
@@ -38,13 +48,14 @@ pub(crate) struct Server {
     pub(crate) node: Arc<Node>,
     pub(crate) worker: Arc<Worker<FaultyStore, FaultyCaller, Node>>,
     pub(crate) service: Arc<RealService>,
+    pub(crate) flash: Arc<Flash<FaultyStore, Node>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Server {
     /// Starts to work on `node`.
     pub(crate) fn start(node: &Arc<Node>) -> Arc<Self> {
-        let (worker_settings, service_settings) = settings(node.world.seed);
+        let (worker_settings, service_settings) = settings(&node.world);
         let store = Arc::new(FaultyStore::new(Arc::clone(node)));
         let caller = Arc::new(FaultyCaller::new(Arc::clone(node)));
         let metrics = Metrics::new().unwrap();
@@ -56,6 +67,14 @@ impl Server {
             &node.name,
             worker_settings,
         );
+        let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(node)));
+        let flash = Flash::new(
+            Arc::clone(&store),
+            Arc::clone(&sales),
+            Arc::clone(node),
+            Arc::clone(&metrics),
+            &node.name,
+        );
         let service = Service::new(
             Arc::clone(&worker),
             store,
@@ -65,7 +84,17 @@ impl Server {
             service_settings,
         );
         worker.start();
-        Arc::new(Self { node: Arc::clone(node), worker, service: Arc::new(service), metrics })
+        if SalePlan::of(node.world.seed, node.world.scene, Timestamp::default()).is_some() {
+            let node = Arc::clone(node);
+            tokio::spawn(async move {
+                loop {
+                    node.sleep(UPKEEP_EVERY).await;
+                    sales.upkeep().await;
+                }
+            });
+        }
+        let service = Arc::new(service);
+        Arc::new(Self { node: Arc::clone(node), worker, service, flash, metrics })
     }
 
     /// What its metrics say that must not be so of a node with nothing to do.
@@ -80,7 +109,8 @@ impl Server {
 }
 
 /// Of some seeds the places are few, so that requests queue and are turned away.
-fn settings(seed: u64) -> (WorkerSettings, ServiceSettings) {
+fn settings(world: &World) -> (WorkerSettings, ServiceSettings) {
+    let seed = world.seed;
     let mut rng = Rng::of(seed, &["settings"]);
     let worker = WorkerSettings {
         in_work_max: [1, 2, 64][rng.index(3)],
@@ -93,5 +123,11 @@ fn settings(seed: u64) -> (WorkerSettings, ServiceSettings) {
         backlog_max: [2, 1_000][rng.index(2)],
         answer_timeout: Duration::from_secs(1 + rng.below(8)),
     };
-    (worker, service)
+    match world.scene {
+        Scene::Storm => (worker, service),
+        Scene::Shop => (
+            WorkerSettings { in_work_max: 64, ..worker },
+            ServiceSettings { queue_max: 16, backlog_max: 1_000, ..service },
+        ),
+    }
 }

@@ -102,4 +102,31 @@ impl Weather {
         }
         weather
     }
+
+    /// Weather in which Redis is well and at hand: nodes die, and participants are slow or refuse.
+    pub(crate) fn fair(seed: u64) -> Self {
+        let stormy = Self::of(seed);
+        let mut rng = Rng::of(seed, &["fair weather"]);
+        let none = (Duration::ZERO, Duration::ZERO);
+        Self {
+            outage: none,
+            clock_jump: None,
+            lost_request: 0,
+            lost_reply: 0,
+            unreachable: 0,
+            late_copy: 0,
+            crash: [0, 3, 10][rng.index(3)],
+            pause: 0,
+            lost_http: 0,
+            client_leaves: 0,
+            panic: 0,
+            stop: 0,
+            full: none,
+            http_ms_max: 5,
+            redis_ms_max: 2,
+            slow_branch: 100 + rng.below(400),
+            busy: 0,
+            ..stormy
+        }
+    }
 }

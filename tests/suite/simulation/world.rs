@@ -26,6 +26,7 @@ use super::{
     counts::{Count, Counts},
     flaw::Flaw,
     participants::Participants,
+    sale::{Scene, Shop},
     seen::Seen,
     weather::Weather,
 };
@@ -52,12 +53,14 @@ pub(crate) struct World {
     pub(crate) store: ModelStore,
     pub(crate) weather: Weather,
     pub(crate) flaw: Flaw,
+    pub(crate) scene: Scene,
     started: Instant,
     participants: Mutex<Participants>,
     questions: Mutex<BTreeMap<String, u64>>,
     promises: Mutex<Vec<(Gid, Promise)>>,
     stops_by_force: Mutex<Vec<Token>>,
     seen: Mutex<Seen>,
+    shop: Mutex<Shop>,
     resumptions: UnboundedSender<Resumption>,
     wanted: Mutex<Option<UnboundedReceiver<Resumption>>>,
     /// Panics that were thrown and not logged yet.
@@ -68,20 +71,25 @@ pub(crate) struct World {
 
 impl World {
     /// The run that belongs to `seed`; call it inside a runtime whose time is paused.
-    pub(crate) fn new(seed: u64, is_traced: bool, flaw: Flaw) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, scene: Scene, is_traced: bool, flaw: Flaw) -> Arc<Self> {
         let time = Arc::new(ManualTime::starting_at(START));
         let (resumptions, wanted) = unbounded_channel();
         Arc::new(Self {
             seed,
             store: ModelStore::new(time, SHARDS),
-            weather: Weather::of(seed),
+            weather: match scene {
+                Scene::Storm => Weather::of(seed),
+                Scene::Shop => Weather::fair(seed),
+            },
             flaw,
+            scene,
             started: Instant::now(),
             participants: Mutex::default(),
             questions: Mutex::default(),
             promises: Mutex::default(),
             stops_by_force: Mutex::default(),
             seen: Mutex::default(),
+            shop: Mutex::default(),
             resumptions,
             wanted: Mutex::new(Some(wanted)),
             thrown: AtomicU32::new(0),
@@ -114,6 +122,11 @@ impl World {
     /// What was seen so far. Not to be held across an await.
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
+    }
+
+    /// What is known of the sale. Not to be held across an await.
+    pub(crate) fn shop(&self) -> MutexGuard<'_, Shop> {
+        lock(&self.shop)
     }
 
     /// Has a workflow's program run anew, somewhere, and answers how that went.

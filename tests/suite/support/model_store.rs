@@ -58,6 +58,14 @@ impl ModelStore {
         self.tables().due.clone()
     }
 
+    /// Makes all for sale that came back, as if time had passed.
+    pub(crate) fn reopen_all(&self) {
+        let mut tables = self.tables();
+        for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
+            item.reopens_at = None;
+        }
+    }
+
     /// The URLs of who subscribes to `topic`.
     pub(crate) fn subscribers(&self, topic: &str) -> Vec<String> {
         let subscribers = self.tables().topics.get(topic).map(|it| it.subscribers.clone());
@@ -70,14 +78,6 @@ impl ModelStore {
             && entry.spec.mode == Mode::Workflow
         {
             entry.state.status = Status::Prepared;
-        }
-    }
-
-    /// Makes all for sale that came back, as if time had passed.
-    pub(crate) fn reopen_all(&self) {
-        let mut tables = self.tables();
-        for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
-            item.reopens_at = None;
         }
     }
 

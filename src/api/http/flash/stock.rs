@@ -81,6 +81,12 @@ fn field_of(why: &StockUrlError) -> &'static str {
     match why {
         StockUrlError::Take | StockUrlError::Missing("take") => "take",
         StockUrlError::Id { part: "buyer", .. } | StockUrlError::Missing(_) => "buyer",
-        _ => "",
+        StockUrlError::Id { .. }
+        | StockUrlError::Form
+        | StockUrlError::Twice(_)
+        | StockUrlError::Unknown
+        | StockUrlError::Fragment
+        | StockUrlError::Plus
+        | StockUrlError::Escape => "",
     }
 }

@@ -126,8 +126,12 @@ struct Maker {
 impl Maker {
     fn call(&mut self) -> Call {
         match self.rng.below(100) {
-            0..26 => Call::Order(Box::new(self.order())),
-            26..34 => Call::Orders(self.several(Self::order)),
+            0..26 => {
+                let has_much = self.rng.happens(80);
+                Call::Order(Box::new(self.order(has_much)))
+            }
+            // A large body takes a way of its own, and may come after those that were sent later.
+            26..34 => Call::Orders(self.several(|maker| maker.order(false))),
             34..42 => Call::Hold(self.reserve()),
             42..45 => Call::Holds(self.several(Self::reserve)),
             45..51 => Call::Settle(self.reserve(), self.how()),
@@ -189,7 +193,7 @@ impl Maker {
         Cart::new(lines).unwrap()
     }
 
-    fn order(&mut self) -> Order {
+    fn order(&mut self, has_much: bool) -> Order {
         // Mostly one buyer and cart for an order, so that most repeats are its own.
         let number = self.rng.below(ORDERS);
         let mut own = Rng::of(number, &[self.sale.created_at.as_us().to_string().as_str()]);
@@ -205,8 +209,8 @@ impl Maker {
         let id = order_id(number);
         let bucket = self.sale.bucket_of(&buyer, SHARDS);
         let mut spec = samples::spec(order_gid(&bucket, &id).as_str(), Mode::Saga, 2);
-        if self.rng.happens(80) {
-            spec.custom_data = "x".repeat(5_000);
+        if has_much {
+            spec.payloads[0] = "large".repeat(1_000).into();
         }
         let is_over = self.rng.happens(250);
         let status = if is_over { Status::Succeed } else { Status::Submitted };

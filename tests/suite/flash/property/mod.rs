@@ -11,7 +11,7 @@ mod flaw;
 mod memory;
 mod node;
 pub(crate) mod sale;
-mod watch;
+pub(crate) mod watch;
 mod world;
 
 use std::{

@@ -96,6 +96,20 @@ impl Watch {
     }
 }
 
+/// All that is wrong with what is stored, whatever happened before.
+pub(crate) fn faults(tables: &Tables) -> Vec<String> {
+    let mut faults = supply(tables);
+    for ((sale, shard), table) in &tables.flash.buckets {
+        let bucket = Bucket { sale: sale.clone(), shard: *shard };
+        let found = equations(table)
+            .into_iter()
+            .chain(rows(table))
+            .chain(transactions(table, &bucket, tables));
+        faults.extend(found.map(|fault| format!("bucket {shard}: {fault}")));
+    }
+    faults
+}
+
 fn is_same(cart: &Cart, lines: &[TakenLine]) -> bool {
     let is_in = |line: &TakenLine| {
         cart.lines().iter().any(|it| it.item == line.item && it.take == line.take)
