@@ -217,11 +217,10 @@ impl Replies {
 
 /// An item's words: a list of them, or a text with blanks between them.
 fn of_item(value: Value) -> Vec<String> {
-    match value {
-        Value::BulkString(text) => {
-            String::from_utf8(text).unwrap().split(' ').map(str::to_owned).collect()
-        }
-        list => words(list),
+    if let Value::BulkString(text) = &value {
+        str::from_utf8(text).unwrap().split(' ').map(str::to_owned).collect()
+    } else {
+        words(value)
     }
 }
 

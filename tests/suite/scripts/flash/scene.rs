@@ -19,26 +19,26 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
     if script == S::Order {
         return (order.into(), "taken_held");
     }
-    match script {
-        S::Hold => (bucket.hold("1", "jane", "shoe=2"), "held"),
-        S::Settle => {
-            rig.one(bucket.hold("1", "jane", "shoe=2"));
-            (bucket.settle("1", "jane", "S"), "done")
-        }
-        S::Turn => {
-            rig.one(order);
-            (bucket.turn(t.finish(&t.gid, 2, "C")), "written")
-        }
-        S::StopOrder => {
-            rig.one(order);
-            (bucket.stop_order(&t.gid, "stop"), "done")
-        }
-        S::Give => (bucket.give("t1", "shoe", 3), "given"),
-        S::Receive => (bucket.receive("t1", "shoe", 3), "done"),
-        S::Acknowledge => {
-            rig.one(bucket.give("t1", "shoe", 3));
-            (bucket.acknowledge("t1"), "done")
-        }
-        _ => (bucket.look(), "books"),
+    let hold = bucket.hold("1", "jane", "shoe=2");
+    if script == S::Hold {
+        (hold, "held")
+    } else if script == S::Settle {
+        rig.one(hold);
+        (bucket.settle("1", "jane", "S"), "done")
+    } else if script == S::Turn {
+        rig.one(order);
+        (bucket.turn(t.finish(&t.gid, 2, "C")), "written")
+    } else if script == S::StopOrder {
+        rig.one(order);
+        (bucket.stop_order(&t.gid, "stop"), "done")
+    } else if script == S::Give {
+        (bucket.give("t1", "shoe", 3), "given")
+    } else if script == S::Receive {
+        (bucket.receive("t1", "shoe", 3), "done")
+    } else if script == S::Acknowledge {
+        rig.one(bucket.give("t1", "shoe", 3));
+        (bucket.acknowledge("t1"), "done")
+    } else {
+        (bucket.look(), "books")
     }
 }
