@@ -233,7 +233,7 @@ pub(crate) fn start_all(cluster: &Arc<Cluster>, sale: &SalePlan) {
         cluster.world.trace(|| format!("{plan:?}"));
         tokio::spawn(Shopper::new(cluster, sale, plan.clone()).run());
     }
-    tokio::spawn(stock::watch(Arc::clone(&cluster.world), sale.clone()));
+    tokio::spawn(stock::watch(Arc::clone(cluster), sale.clone()));
 }
 
 /// A node's look at what others left half done.
