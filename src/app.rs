@@ -19,7 +19,7 @@ use crate::{
     branch::{CallerSettings, HttpCaller},
     clock::SystemClock,
     config::Config,
-    flash::{Flash, Sales},
+    flash::{Flash, Sales, StockCaller},
     local_redis::{self, LocalRedis},
     service::{Service, ServiceSettings},
     store::{Durability, RedisStore, StoreSettings},
@@ -100,15 +100,28 @@ async fn serve_on(
         store = connect(url, config, &clock, &metrics) => Arc::new(store?),
         () = stop.cancelled() => return Ok(()),
     };
+    let process_start_id = process_start_id();
+    let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(&clock)));
+    let flash = Flash::new(
+        Arc::clone(&store),
+        Arc::clone(&sales),
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+        &process_start_id,
+    );
     let caller =
         CallerSettings { calls_per_host: config.calls_per_host_max, policy: config.call_policy() };
-    let caller = Arc::new(HttpCaller::new(caller, Arc::clone(&metrics))?);
+    let caller = Arc::new(StockCaller::new(
+        HttpCaller::new(caller, Arc::clone(&metrics))?,
+        Arc::clone(&flash),
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+    ));
     let alerts = match &config.alert_web_hook {
         Some(hook) => Alerts::to(hook.clone(), config.alert_retry_limit, Arc::clone(&metrics))
             .context("alert_web_hook")?,
         None => Alerts::none(),
     };
-    let process_start_id = process_start_id();
     let worker = Arc::new(Worker::alerting(
         Arc::clone(&store),
         Arc::clone(&caller),
@@ -124,14 +137,6 @@ async fn serve_on(
             durability: Durability::Memory,
         },
     ));
-    let sales = Arc::new(Sales::new(Arc::clone(&store), Arc::clone(&clock)));
-    let flash = Flash::new(
-        Arc::clone(&store),
-        Arc::clone(&sales),
-        Arc::clone(&clock),
-        Arc::clone(&metrics),
-        &process_start_id,
-    );
     let service = Arc::new(Service::new(
         Arc::clone(&worker),
         Arc::clone(&store),

@@ -15,22 +15,20 @@
 --
 -- One script: of two nodes that bring definitions the newer one stays, and a share is added once.
 
--- The item with another share and limit; of a new one the books are opened.
+-- The item with another share and limit; of a new one the books are opened. Both are texts.
 local function with_share(stored, share, limit)
-  if not stored then
-    return {
-      share = share, supply = share, available = share, held = 0, sold = 0, limit = limit,
-      reopens = 0, takes = 0,
-    }
-  end
-  local item = unpack_item(stored)
-  if share < item.share then
+  local text = stored or '0;0;0;0;0;0;0;0'
+  local item = unpack_item(text)
+  local more = tonumber(share) - tonumber(item.share)
+  if more < 0 then
     error('the share of an item would fall', 0)
-  elseif share > item.share then
-    put_back(item, share - item.share)
-    item.supply = item.supply + share - item.share
+  elseif stored and more > 0 then
+    put_back(item, more)
+  else
+    item.available = item.available + more
   end
-  item.share, item.limit = share, limit
+  item.supply = item.supply + more
+  item.share, item.limit_text = share, limit
   return item
 end
 
@@ -41,7 +39,7 @@ local function define(k, a)
   local names, shares, limits = { '_', 'n' }, {}, {}
   for item, share, limit in string.gmatch(items, '([^=,]+)=(%d+)=(%d+)') do
     names[#names + 1] = 'i:' .. item
-    shares[#names], limits[#names] = tonumber(share), tonumber(limit)
+    shares[#names], limits[#names] = share, limit
   end
   local stored = call('HMGET', books, unpack(names))
   if stored[1] then

@@ -14,9 +14,9 @@
 --   held              now, or by an earlier call (and perhaps sold by now)
 --   released          it was given back, or its compensation came first: it never holds again
 --   other_content     the branch holds something else, or for somebody else
---   unknown_sale, closed, not_open, { unknown_item, item }, crowded, { sold_out, item }
---   { limit_reached, item }
---                     of this item, or ('') of the sale
+--   unknown_sale, closed, not_open, unknown_item <item>, crowded, sold_out <item>
+--   limit_reached <item>, limit_reached
+--                     of this item, of the sale
 --   { error, text }   nothing was written
 --
 -- One script: units are taken, and the row says by whom, at once, so that a repeat takes no more.

@@ -18,33 +18,36 @@
 --   [2] `o<order>`, the row's field
 --   [3] buyer
 --   [4] `<item>=<units>,…`
---   [5] id of this request, and token of the hold
---   [6] mode letter, small if the body is large
---   [7] first lease in µs if this request is to hold it, else ''
---   [8] status letter, S or C
---   [9] rest of the packed state
---   [10] body, '' when it is large
---   [11] the place of its first further key, or 0
+--   [5] the packed state up to when it was written: `<S or C><mode><token>;1;<request>;;`; the mode
+--       is a small letter if the body is large, the token empty if the request is not to hold it
+--   [6] first lease in µs if this request is to hold it, else ''
+--   [7] rest of the packed state
+--   [8] body, '' when it is large
+--   [9] the place of its first further key, or 0
 --
 -- Returns now in µs, then for each item one of
---   { taken, units }, { taken_held, units }
+--   taken <units>, taken_held <units>
 --                     stored now; held says: by this request. Units: `<item>=<units>=<left>,…`
---   { taken, units, created at }, { taken_held, units, created at }
+--   taken <units> <created at>, taken_held <units> <created at>
 --                     an earlier copy of this request stored it
---   { again, units }  an earlier request of the same order, buyer and units stored it
+--   again <units>     an earlier request of the same order, buyer and units stored it
 --   other_buyer       the order is another buyer's
 --   other_cart        the buyer's order has other units
---   unknown_sale, closed, not_open, { unknown_item, item }, crowded, { sold_out, item }
---   { limit_reached, item }
---                     of this item, or ('') of the sale
+--   unknown_sale, closed, not_open, unknown_item <item>, crowded, sold_out <item>
+--   limit_reached <item>, limit_reached
+--                     of this item, of the sale
 --   restage           the staged body is gone; nothing was written
 --   { error, text }   nothing was written
 --
 -- One script: what is taken is taken for a transaction that is stored, and of two copies of an
 -- order one finds the other one's row.
 
--- What becomes of the keys that many orders share: due times and lists of ended ones.
-local due_times, lists_of_ended = {}, {}
+local byte = string.byte
+local ENDED, SMALL = byte('C'), byte('s')
+
+-- What is put to the keys that many orders share, at the end: gids with their due times, and gids
+-- that ended.
+local due_times, ended_gids = {}, {}
 
 local function ask(k, a)
   local books = KEYS[k]
@@ -52,89 +55,95 @@ local function ask(k, a)
 end
 
 -- The answer where the order has its row.
-local function earlier(row, hash, buyer, units, request)
+local function earlier(row, hash, a)
   local _, taken, stored_buyer = unpack_row(row)
-  if stored_buyer ~= buyer then
+  if stored_buyer ~= ARGV[a + 2] then
     return 'other_buyer'
   end
   local stored = call('HMGET', hash, 's', 'c')
   if stored[1] then
     local _, _, _, token, last_request = unpack_state(stored[1])
-    if last_request == request then
-      return { token == request and 'taken_held' or 'taken', taken, stored[2] }
+    if find(ARGV[a + 4], ';1;' .. last_request .. ';;', 1, true) then
+      local word = token == last_request and 'taken_held ' or 'taken '
+      return word .. taken .. ' ' .. stored[2]
     end
   end
-  return are_same(taken, units) and { 'again', taken } or 'other_cart'
+  return are_same(taken, ARGV[a + 3]) and 'again ' .. taken or 'other_cart'
+end
+
+-- The list of such a key, which is looked at once, so that one of another type fails now.
+local function due_list(due)
+  if not due_times[due] then
+    call('ZCOUNT', due, '0', '0')
+    due_times[due] = { n = 0 }
+    n_unwritten = n_unwritten + 1
+  end
+  return due_times[due]
+end
+
+local function ended_list(ended)
+  if not ended_gids[ended] then
+    call('LLEN', ended)
+    ended_gids[ended] = {}
+    n_unwritten = n_unwritten + 1
+  end
+  return ended_gids[ended]
 end
 
 local function order(k, a)
   local books, buyers, rows, hash = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
   local due, ended = KEYS[k + 4], KEYS[k + 4]
-  local field, buyer, units, request = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local field, buyer, units = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
   if row then
-    return earlier(row, hash, buyer, units, request)
+    return earlier(row, hash, a)
   end
   local why_not = refusal(bucket, buyer, units)
   if why_not then
     return why_not
   end
 
-  local mode, lease_us, status, body = ARGV[a + 5], ARGV[a + 6], ARGV[a + 7], ARGV[a + 9]
-  local has_large_body, has_ended = is_large(mode), is_final(status)
-  local x = has_large_body and tonumber(ARGV[a + 10]) or 0
+  local head, lease_us, body = ARGV[a + 4], ARGV[a + 5], ARGV[a + 7]
+  local status, mode = byte(head, 1, 2)
+  local has_ended, has_large_body = status == ENDED, mode == SMALL
+  local x = has_large_body and tonumber(ARGV[a + 8]) or 0
   local staged, body_key = KEYS[x], KEYS[x + 1]
   if has_large_body and call('EXISTS', staged) == 0 then
     return 'restage'
   end
-  local token, due_at = '', now_text
-  if has_ended then
-    if not lists_of_ended[ended] then
-      call('LLEN', ended)
-      lists_of_ended[ended] = {}
-      n_unwritten = n_unwritten + 1
-    end
-  else
-    if not due_times[due] then
-      call('ZCOUNT', due, '0', '0')
-      due_times[due] = {}
-      n_unwritten = n_unwritten + 1
-    end
-    if lease_us ~= '' then
-      token, due_at = request, from_now(lease_us)
-    end
-  end
+  local place = has_ended and ended_list(ended) or due_list(due)
 
   -- The one write that can fail, by a key of another type, comes first.
-  local packed = pack_state(status, mode, '1', token, request, '', ARGV[a + 8])
+  local packed = head .. now_text .. ';' .. ARGV[a + 6]
   if has_large_body then
     call('HSET', hash, 'c', now_text, 's', packed)
     adopt_body(staged, body_key)
   else
     call('HSET', hash, 'c', now_text, 's', packed, 'b', body)
   end
+  bucket.orders = bucket.orders + 1
   if has_ended then
     call('PEXPIREAT', hash, expires_at)
     if has_large_body then
       call('PEXPIREAT', body_key, expires_at)
     end
-    table.insert(lists_of_ended[ended], ARGV[a])
-  else
-    table.insert(due_times[due], due_at)
-    table.insert(due_times[due], ARGV[a])
-    bucket.in_work = bucket.in_work + 1
+    place[#place + 1] = ARGV[a]
+    return 'taken ' .. take_units(bucket, field, buyer, units, 'S')
   end
-  bucket.orders = bucket.orders + 1
-  local taken = take_units(bucket, field, buyer, units, has_ended and 'S' or 'H')
-  return { token == '' and 'taken' or 'taken_held', taken }
+  local n = place.n
+  place[n + 1] = lease_us == '' and now_text or from_now(lease_us)
+  place[n + 2], place.n = ARGV[a], n + 2
+  bucket.in_work = bucket.in_work + 1
+  local word = lease_us == '' and 'taken ' or 'taken_held '
+  return word .. take_units(bucket, field, buyer, units, 'H')
 end
 
 local function write(k)
   local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
   local due, ended = KEYS[k + 4], KEYS[k + 4]
   write_bucket(books, buyers, rows)
-  local times, gids = due_times[due], lists_of_ended[ended]
+  local times, gids = due_times[due], ended_gids[ended]
   if times then
     due_times[due] = nil
     n_unwritten = n_unwritten - 1
@@ -143,7 +152,7 @@ local function write(k)
     end
   end
   if gids then
-    lists_of_ended[ended] = nil
+    ended_gids[ended] = nil
     n_unwritten = n_unwritten - 1
     if #gids > 0 then
       list_ended(ended, gids)
@@ -151,4 +160,4 @@ local function write(k)
   end
 end
 
-return each_of_buckets(5, 1, 11, ask, order, write)
+return each_of_buckets(5, 1, 9, ask, order, write)

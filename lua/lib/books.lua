@@ -21,6 +21,11 @@ local function pack_counts(in_work, orders, in_transit)
   return integer(in_work) .. ';' .. integer(orders) .. ';' .. integer(in_transit)
 end
 
+-- A limit that is none is above all numbers.
+local function limit_of(number)
+  return number > 0 and number or math.huge
+end
+
 local function unpack_item(text)
   local share, supply, available, held, sold, limit, reopens, takes =
     string.match(text, '^(%d+);(%d+);(%d+);(%d+);(%d+);(%d+);(%d+);(%d+)$')
@@ -28,17 +33,16 @@ local function unpack_item(text)
     error('the books of an item cannot be read', 0)
   end
   return {
-    share = tonumber(share), supply = tonumber(supply), available = tonumber(available),
-    held = tonumber(held), sold = tonumber(sold), limit = tonumber(limit),
-    reopens = tonumber(reopens), takes = tonumber(takes),
+    share = share, supply = tonumber(supply), available = tonumber(available),
+    held = tonumber(held), sold = tonumber(sold), limit = limit_of(tonumber(limit)),
+    limit_text = limit, reopens = tonumber(reopens), takes = tonumber(takes),
   }
 end
 
 local function pack_item(item)
-  return table.concat({
-    integer(item.share), integer(item.supply), integer(item.available), integer(item.held),
-    integer(item.sold), integer(item.limit), integer(item.reopens), integer(item.takes),
-  }, ';')
+  return item.share .. ';' .. integer(item.supply) .. ';' .. integer(item.available) .. ';'
+    .. integer(item.held) .. ';' .. integer(item.sold) .. ';' .. item.limit_text .. ';'
+    .. integer(item.reopens) .. ';' .. integer(item.takes)
 end
 
 -- Units that are there again, for whoever comes after those that nodes turn away from memory.

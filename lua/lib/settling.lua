@@ -8,14 +8,11 @@ local function held_row(bucket, field)
   if letter ~= 'H' then
     return nil
   end
-  local own, units = {}, units_of(units_taken(taken))
-  local owns = units_of(bucket.buyers[buyer] or '')
-  for i = 1, #owns, 2 do
-    own[owns[i]] = owns[i + 1]
-  end
-  for i = 1, #units, 2 do
-    local item = bucket.items['i:' .. units[i]]
-    if not item or item.held < units[i + 1] or (own[units[i]] or 0) < units[i + 1] then
+  local own = units_of(bucket.buyers[buyer] or '').by_item
+  local list = units_of(units_taken(taken))
+  for i = 1, list.n, 2 do
+    local item = bucket.items[list[i]]
+    if not item or item.held < list[i + 1] or (own[list[i]] or 0) < list[i + 1] then
       error('the books do not have what the row of a reservation says', 0)
     end
   end
@@ -23,16 +20,12 @@ local function held_row(bucket, field)
 end
 
 -- What a buyer has with these units less; '' for nothing.
-local function with_less(owns, units)
-  local texts, n_less = {}, {}
-  for i = 1, #units, 2 do
-    n_less[units[i]] = units[i + 1]
-  end
-  local list = units_of(owns)
-  for i = 1, #list, 2 do
-    local left = list[i + 1] - (n_less[list[i]] or 0)
+local function with_less(owns, list)
+  local texts, own = {}, units_of(owns)
+  for i = 1, own.n, 2 do
+    local left = own[i + 1] - (list.by_item[own[i]] or 0)
     if left > 0 then
-      texts[#texts + 1] = list[i] .. '=' .. integer(left)
+      texts[#texts + 1] = own[i] .. '=' .. integer(left)
     end
   end
   return table.concat(texts, ',')
@@ -40,9 +33,9 @@ end
 
 -- Ends what held_row answered: letter S sells, R gives back.
 local function settle_row(bucket, field, taken, buyer, letter)
-  local units = units_of(units_taken(taken))
-  for i = 1, #units, 2 do
-    local item, n = bucket.items['i:' .. units[i]], units[i + 1]
+  local list = units_of(units_taken(taken))
+  for i = 1, list.n, 2 do
+    local item, n = bucket.items[list[i]], list[i + 1]
     item.held = item.held - n
     if letter == 'S' then
       item.sold = item.sold + n
@@ -52,7 +45,7 @@ local function settle_row(bucket, field, taken, buyer, letter)
     item.is_changed = true
   end
   if letter == 'R' then
-    put_buyer(bucket, buyer, with_less(bucket.buyers[buyer], units))
+    put_buyer(bucket, buyer, with_less(bucket.buyers[buyer], list))
   end
   put_row(bucket, field, letter .. ';' .. taken .. ';' .. buyer)
   if string.byte(field) == 111 then -- o, an order's

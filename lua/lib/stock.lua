@@ -3,31 +3,41 @@
 -- once at the end. All that can fail by a key of another type is read first, so that these writes
 -- cannot. A bucket goes by the key of its books.
 
+local find, gmatch, match = string.find, string.gmatch, string.match
+
 local buckets = {}
 -- How many keys wait for their writes.
 local n_unwritten = 0
 
--- Lists of units are texts `<item>=<units>,…`; each is taken apart once a call.
+-- Lists of units are texts `<item>=<units>,…`. Each is taken apart once a call: items and units by
+-- turns, n of both; also by item, in all, and `<item>=<units>=` as text.
 local lists = {}
 
 local function units_of(text)
   local list = lists[text]
-  if not list then
-    list = {}
-    for item, units in string.gmatch(text, '([^=,]+)=(%d+)') do
-      list[#list + 1] = item
-      list[#list + 1] = tonumber(units)
-    end
-    lists[text] = list
+  if list then
+    return list
   end
+  local n, all, by_item, texts = 0, 0, {}, {}
+  list = {}
+  for item, digits in gmatch(text, '([^=,]+)=(%d+)') do
+    local units = tonumber(digits)
+    list[n + 1], list[n + 2] = item, units
+    texts[n + 1] = item .. '=' .. digits .. '='
+    n, all, by_item[item] = n + 2, all + units, units
+  end
+  list.n, list.all, list.by_item, list.texts = n, all, by_item, texts
+  lists[text] = list
   return list
 end
 
-local function ask_item(bucket, item)
-  local name = 'i:' .. item
-  if not bucket.is_asked[name] then
-    bucket.is_asked[name] = true
-    bucket.names[#bucket.names + 1] = name
+local function ask_items(bucket, units)
+  local list = units_of(units)
+  for i = 1, list.n, 2 do
+    if not bucket.is_asked[list[i]] then
+      bucket.is_asked[list[i]] = true
+      bucket.asked[#bucket.asked + 1] = list[i]
+    end
   end
 end
 
@@ -36,24 +46,26 @@ end
 local function ask_bucket(books, row, buyer, units)
   local bucket = buckets[books]
   if not bucket then
-    bucket = { fields = {}, who = {}, names = { '_', 'n' }, is_asked = {} }
+    bucket = {
+      fields = {}, n_fields = 0, who = {}, n_who = 0, asked = {}, is_asked = {}, has_asked = {},
+    }
     buckets[books] = bucket
   end
-  bucket.fields[#bucket.fields + 1] = row
+  local n_fields = bucket.n_fields + 1
+  bucket.fields[n_fields], bucket.n_fields = row, n_fields
   if buyer then
-    bucket.who[#bucket.who + 1] = buyer
-    if not bucket.is_asked[units] then
-      bucket.is_asked[units] = true
-      for i = 1, #units_of(units), 2 do
-        ask_item(bucket, units_of(units)[i])
-      end
+    local n_who = bucket.n_who + 1
+    bucket.who[n_who], bucket.n_who = buyer, n_who
+    if not bucket.has_asked[units] then
+      bucket.has_asked[units] = true
+      ask_items(bucket, units)
     end
   end
 end
 
 -- Rows are `<letter>;<item>=<units>=<left after>,…;<buyer>`: H held, S sold, R released.
 local function unpack_row(text)
-  local letter, taken, buyer = string.match(text, '^([HSR]);([^;]*);(.*)$')
+  local letter, taken, buyer = match(text, '^([HSR]);([^;]*);(.*)$')
   if not letter then
     error('the row of a reservation cannot be read', 0)
   end
@@ -66,47 +78,54 @@ local function units_taken(taken)
 end
 
 local function read_rows(bucket, rows)
-  local found, by_field = call('HMGET', rows, unpack(bucket.fields)), {}
-  for i, field in ipairs(bucket.fields) do
+  local fields, by_field = bucket.fields, {}
+  local found = call('HMGET', rows, unpack(fields))
+  for i = 1, bucket.n_fields do
     local row = found[i]
-    by_field[field] = row
-    if row then
+    by_field[fields[i]] = row
+    if row and find(row, 'H', 1, true) == 1 then
       -- Whose it is, and what it may give back.
-      local taken, buyer = string.match(row, '^H;([^;]*);(.*)$')
-      if taken then
-        bucket.who[#bucket.who + 1] = buyer
-        for item in string.gmatch(taken, '([^=,]+)=%d+=') do
-          ask_item(bucket, item)
-        end
-      end
+      local taken, buyer = match(row, '^H;([^;]*);(.*)$')
+      bucket.n_who = bucket.n_who + 1
+      bucket.who[bucket.n_who] = buyer or ''
+      ask_items(bucket, units_taken(taken or ''))
     end
   end
   return by_field
 end
 
 local function read_buyers(bucket, buyers)
-  local by_buyer = {}
-  if #bucket.who > 0 then
-    local found = call('HMGET', buyers, unpack(bucket.who))
-    for i, buyer in ipairs(bucket.who) do
-      by_buyer[buyer] = found[i]
+  local who, by_buyer = bucket.who, {}
+  if bucket.n_who > 0 then
+    local found = call('HMGET', buyers, unpack(who))
+    for i = 1, bucket.n_who do
+      by_buyer[who[i]] = found[i]
     end
   end
   return by_buyer
 end
 
+-- What the bucket knows of its sale, and why nothing is sold now.
 local function read_head(bucket, head)
+  if not head then
+    bucket.why_shut = 'unknown_sale'
+    return
+  end
   local is_closed, opens, closes, limit, work_max =
-    string.match(head, '^%d+;([01]);(%d*);(%d*);(%d+);(%d+)$')
+    match(head, '^%d+;([01]);(%d*);(%d*);(%d+);(%d+)$')
   if not is_closed then
     error('the head of the bucket cannot be read', 0)
   end
-  bucket.is_closed = is_closed == '1' or closes ~= '' and tonumber(closes) <= now
-  bucket.is_early = opens ~= '' and tonumber(opens) > now
-  bucket.limit, bucket.work_max = tonumber(limit), tonumber(work_max)
+  if is_closed == '1' or closes ~= '' and tonumber(closes) <= now then
+    bucket.why_shut = 'closed'
+  elseif opens ~= '' and tonumber(opens) > now then
+    bucket.why_shut = 'not_open'
+  end
+  bucket.is_known = true
+  bucket.limit, bucket.work_max = limit_of(tonumber(limit)), limit_of(tonumber(work_max))
 end
 
--- The bucket, with all that the call's items asked for. One whose sale is unknown has no items.
+-- The bucket, with all that the call's items asked for.
 local function bucket_of(books, buyers, rows)
   local bucket = buckets[books]
   if bucket.items then
@@ -114,72 +133,69 @@ local function bucket_of(books, buyers, rows)
   end
   local by_field = read_rows(bucket, rows)
   local by_buyer = read_buyers(bucket, buyers)
-  local found, items = call('HMGET', books, unpack(bucket.names)), {}
-  if found[1] then
-    read_head(bucket, found[1])
+  local asked, names, items = bucket.asked, { '_', 'n' }, {}
+  for i = 1, #asked do
+    names[i + 2] = 'i:' .. asked[i]
+  end
+  local found = call('HMGET', books, unpack(names))
+  read_head(bucket, found[1])
+  if bucket.is_known then
     bucket.in_work, bucket.orders, bucket.in_transit = unpack_counts(found[2])
-    for i = 3, #bucket.names do
-      items[bucket.names[i]] = found[i] and unpack_item(found[i])
+    for i = 1, #asked do
+      items[asked[i]] = found[i + 2] and unpack_item(found[i + 2])
     end
   end
-  bucket.is_known = found[1]
   bucket.rows, bucket.buyers, bucket.items = by_field, by_buyer, items
-  bucket.new_rows, bucket.new_buyers = {}, {}
+  bucket.new_rows, bucket.n_rows, bucket.new_buyers, bucket.n_buyers = {}, 0, {}, 0
+  bucket.gone = {}
   return bucket
 end
 
-local function mark_changed(bucket)
-  if not bucket.is_changed then
-    bucket.is_changed = true
+local function put_row(bucket, field, row)
+  local n_rows = bucket.n_rows
+  if n_rows == 0 then
     n_unwritten = n_unwritten + 1
   end
-end
-
-local function put_row(bucket, field, row)
-  mark_changed(bucket)
   bucket.rows[field] = row
-  bucket.new_rows[#bucket.new_rows + 1] = field
-  bucket.new_rows[#bucket.new_rows + 1] = row
+  bucket.new_rows[n_rows + 1], bucket.new_rows[n_rows + 2] = field, row
+  bucket.n_rows = n_rows + 2
 end
 
--- '' for a buyer who has nothing any more.
+-- '' for a buyer who has nothing any more: no item of such a call gives anybody anything again.
 local function put_buyer(bucket, buyer, units)
-  bucket.buyers[buyer] = units ~= '' and units
-  bucket.new_buyers[buyer] = units
+  if units == '' then
+    bucket.buyers[buyer] = false
+    bucket.gone[#bucket.gone + 1] = buyer
+  else
+    local n_buyers = bucket.n_buyers
+    bucket.buyers[buyer] = units
+    bucket.new_buyers[n_buyers + 1], bucket.new_buyers[n_buyers + 2] = buyer, units
+    bucket.n_buyers = n_buyers + 2
+  end
 end
 
+-- Each change of a bucket has its row.
 local function write_bucket(books, buyers, rows)
   local bucket = buckets[books]
-  if not bucket.is_changed then
+  if (bucket.n_rows or 0) == 0 then
     return
   end
-  bucket.is_changed = nil
   n_unwritten = n_unwritten - 1
-  local fields, puts, gone = {}, {}, {}
-  if bucket.is_known then
-    fields = { 'n', pack_counts(bucket.in_work, bucket.orders, bucket.in_transit) }
-    for name, item in pairs(bucket.items) do
-      if item and item.is_changed then
-        fields[#fields + 1] = name
-        fields[#fields + 1] = pack_item(item)
-      end
-    end
-    call('HSET', books, unpack(fields))
-  end
   call('HSET', rows, unpack(bucket.new_rows))
-  for buyer, units in pairs(bucket.new_buyers) do
-    if units == '' then
-      gone[#gone + 1] = buyer
-    else
-      puts[#puts + 1] = buyer
-      puts[#puts + 1] = units
+  bucket.n_rows = 0
+  local fields = { 'n', pack_counts(bucket.in_work, bucket.orders, bucket.in_transit) }
+  for name, item in pairs(bucket.items) do
+    if item and item.is_changed then
+      fields[#fields + 1] = 'i:' .. name
+      fields[#fields + 1] = pack_item(item)
     end
   end
-  if #puts > 0 then
-    call('HSET', buyers, unpack(puts))
+  call('HSET', books, unpack(fields))
+  if bucket.n_buyers > 0 then
+    call('HSET', buyers, unpack(bucket.new_buyers))
   end
-  if #gone > 0 then
-    call('HDEL', buyers, unpack(gone))
+  if #bucket.gone > 0 then
+    call('HDEL', buyers, unpack(bucket.gone))
   end
 end
 

@@ -46,8 +46,8 @@ use crate::{
 };
 
 settings! {
-    /// The Redis that holds the state. Without it tandem starts a Redis of its own, which keeps its
-    /// data in `data_dir` and ends with tandem.
+    /// The Redis that holds the state, or any node of its Cluster. Without it tandem starts a Redis
+    /// of its own, which keeps its data in `data_dir` and ends with tandem.
     redis_url: Option<RedisUrl> = "", Url;
 
     /// Where the HTTP API listens.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::words::Op;
@@ -46,6 +46,31 @@ impl Api {
         let reply: Value = serde_json::from_str(&text).unwrap_or_default();
         let message = reply["message"].as_str().unwrap_or_default().to_owned();
         Ok(Reply { status, message })
+    }
+
+    /// POSTs to `url`; answers the HTTP status and the text.
+    pub(super) async fn post(&self, url: &str, body: &Value) -> anyhow::Result<(u16, String)> {
+        let response = self.client.post(url).json(body).send().await;
+        let response = response.with_context(|| format!("{url} was not answered"))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.with_context(|| format!("{url} was cut off"))?;
+        Ok((status, text))
+    }
+
+    /// POSTs to `url`, which has to answer 200 with JSON.
+    pub(super) async fn post_well(&self, url: &str, body: &Value) -> anyhow::Result<Value> {
+        let (status, text) = self.post(url, body).await?;
+        ensure!(status == 200, "{url} was answered {status}: {text}");
+        serde_json::from_str(&text).with_context(|| format!("{url} was answered {text}"))
+    }
+
+    /// GETs `url`, which has to answer 200 with JSON.
+    pub(super) async fn get_well(&self, url: &str) -> anyhow::Result<Value> {
+        let answered = async {
+            let response = self.client.get(url).send().await?.error_for_status()?;
+            response.json::<Value>().await
+        };
+        answered.await.with_context(|| format!("{url} was not answered well"))
     }
 
     /// Waits until `gid` has ended, and answers its status, as the node at `base` sees it.

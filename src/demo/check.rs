@@ -32,24 +32,45 @@ impl fmt::Display for Wrong {
     }
 }
 
+/// Comparisons, of which those that failed are kept.
+#[derive(Debug, Default)]
+pub(super) struct Checks(Vec<String>);
+
+impl Checks {
+    /// What is called `what` should be as `expected`.
+    pub(super) fn same(
+        &mut self,
+        what: &str,
+        found: &dyn fmt::Display,
+        expected: &dyn fmt::Display,
+    ) {
+        let (found, expected) = (found.to_string(), expected.to_string());
+        if found != expected {
+            self.0.push(format!("{what}: {found}, expected: {expected}"));
+        }
+    }
+
+    /// Whether all was as expected.
+    ///
+    /// # Errors
+    /// Everything that differs.
+    pub(super) fn result(self) -> Result<(), Wrong> {
+        if self.0.is_empty() { Ok(()) } else { Err(Wrong(self.0)) }
+    }
+}
+
 /// Whether `found` is as `expected`, and all the money of the beginning, `total`, is there.
 ///
 /// # Errors
 /// Everything that differs.
 pub(super) fn check(found: &Ending, expected: &Ending, total: i64) -> Result<(), Wrong> {
-    let mut wrong = Vec::new();
-    let mut same = |what: &str, found: &dyn fmt::Display, expected: &dyn fmt::Display| {
-        let (found, expected) = (found.to_string(), expected.to_string());
-        if found != expected {
-            wrong.push(format!("{what}: {found}, expected: {expected}"));
-        }
-    };
-    same("answer to the submit", &found.answer, &expected.answer);
-    same("status", &found.status, &expected.status);
-    same("calls", &found.calls.join(", "), &expected.calls.join(", "));
-    same("balances", &found.balances, &expected.balances);
-    same("all money", &found.balances.total(), &total);
-    if wrong.is_empty() { Ok(()) } else { Err(Wrong(wrong)) }
+    let mut checks = Checks::default();
+    checks.same("answer to the submit", &found.answer, &expected.answer);
+    checks.same("status", &found.status, &expected.status);
+    checks.same("calls", &found.calls.join(", "), &expected.calls.join(", "));
+    checks.same("balances", &found.balances, &expected.balances);
+    checks.same("all money", &found.balances.total(), &total);
+    checks.result()
 }
 
 /// How much later than `delay` a call came that came `after` its submit was sent.

@@ -39,6 +39,12 @@ impl Page {
         print(&format!("   {name:<8} {text}"))
     }
 
+    /// One row of a table: what it is about, how many, and what there is to say of it.
+    pub(super) fn row(&self, what: &str, number: usize, note: &str) -> io::Result<()> {
+        let line = format!("     {what:<18}  {:>7}  {note}", grouped(number));
+        print(line.trim_end())
+    }
+
     /// One call, in columns: branch, op, what it is about, what became of it, the accounts.
     pub(super) fn call(&self, call: &Call) -> io::Result<()> {
         let entry = if call.is_unanswered {
@@ -72,9 +78,36 @@ impl Page {
     }
 }
 
+/// A number with a comma after each thousand.
+pub(super) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Not `println`, which panics when whoever reads the output has closed it.
 fn print(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_a_comma_after_each_thousand() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (20_000, "20,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
 }

@@ -47,9 +47,15 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         };
         let reserve = self.reserve(&sale, branch);
         let mut draws_left = self.draws_of(&sale, 1);
+        let mut is_told = false;
         loop {
             let tried_at = self.clock.monotonic();
             let reserved = self.store.hold(reserve.clone()).await?;
+            if reserved == Reserved::Refused(Refusal::UnknownSale) && !is_told {
+                is_told = true;
+                self.sales.define(&sale).await?;
+                continue;
+            }
             let Reserved::Refused(Refusal::SoldOut(_)) = reserved else { return Ok(reserved) };
             let again = self.after_sold_out(&sale, buyer, line, tried_at, &mut draws_left);
             if !again.await? {
@@ -59,14 +65,25 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     }
 
     /// Ends the branch's hold: its confirm sells, its compensation or cancel gives back. A repeat
-    /// is answered as the first call was.
+    /// is answered as the first call was. "No such sale" is never said from memory: of a sale that
+    /// was just made the branch may hold something.
     ///
     /// # Errors
     /// As the store's.
     pub async fn settle(&self, branch: &StockBranch, how: Settle) -> Result<Settled, StoreError> {
-        let Some(sale) = self.sale(&branch.sale).await? else {
-            return Ok(Settled::UnknownSale);
+        let sale = match self.sale(&branch.sale).await? {
+            Some(sale) => sale,
+            None => match self.sales.read(&branch.sale).await? {
+                Some(sale) => sale,
+                None => return Ok(Settled::UnknownSale),
+            },
         };
+        let settled = self.store.settle(self.reserve(&sale, branch), how).await?;
+        if settled != Settled::UnknownSale {
+            return Ok(settled);
+        }
+        // Whoever made the sale died before it told the bucket.
+        self.sales.define(&sale).await?;
         self.store.settle(self.reserve(&sale, branch), how).await
     }
 

@@ -6,11 +6,12 @@
 //! - `status`: a sale with its books; `upkeep`: what a node that died left half done
 //! - `reconcile`: a recount, and where the books differ
 //! - `orders`: an order as the saga that it is
-//! - `branches`: the holds of `stock://` branches
+//! - `branches`: the holds of `stock://` branches; `caller`: calls them, and leaves others to another
 //! - `memory`: which sales are sold out, so that turning a buyer away costs no call of Redis
 //! - `draw`: units for a bucket that ran dry, from the others
 
 mod branches;
+mod caller;
 mod changing;
 mod digest;
 mod draft;
@@ -24,6 +25,7 @@ mod status;
 mod upkeep;
 
 pub use branches::StockBranch;
+pub use caller::StockCaller;
 pub use draft::{
     HOLD_MAX, ItemLimit, NewItem, NewSale, ORDERS_IN_WORK_MAX, REQUEST_ID_BYTES_MAX, STEPS_MAX,
     SaleChanges,

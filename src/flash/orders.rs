@@ -1,7 +1,7 @@
 //! An order as the saga that it is: its stock is taken by the script that stores it, and its sale's
 //! steps are called for it.
 
-use std::{fmt::Write as _, io::Write as _, sync::Arc};
+use std::{io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
     model::{
         Gid, Mode, Options, Orders, Progress, Protocol, Resume, Spec, State, Status, StepUrls,
         Timestamp,
-        flash::{Buyer, Cart, Line, OrderId, Sale, order_gid},
+        flash::{Buyer, Cart, Line, OrderId, Sale, StockUrl, order_gid},
     },
     store::{
         Store, StoreError,
@@ -189,19 +189,8 @@ fn push_text(json: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(json, text);
 }
 
-/// `stock://<sale>/<item>?take=n&buyer=b`: ids need no escaping, a buyer does.
 fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {
-    let mut url = String::with_capacity(96);
-    // Writing to a string cannot fail.
-    let _ = write!(url, "stock://{}/{}?take={}&buyer=", sale.id, line.item, line.take);
-    for byte in buyer.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
-    url
+    StockUrl { sale: sale.id.clone(), line: line.clone(), buyer: buyer.clone() }.to_string()
 }
 
 #[cfg(test)]

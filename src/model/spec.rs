@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Branch, Gid, Mode, Op, Options, Protocol, Registered, Share};
+use super::{
+    Branch, Gid, Mode, Op, Options, Protocol, Registered, Share,
+    flash::{ORDER_GID_START, STOCK_SCHEME},
+};
 
 /// The URLs of one step. An empty URL is a success without a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,14 +105,29 @@ impl Spec {
     ///
     /// The order is that in which clients expect them in a reply. A saga has two for each step, the
     /// compensation before the action; a message has one. A tcc has two for each registered branch,
-    /// cancel before confirm, an xa rollback before commit; a workflow has one.
+    /// cancel before confirm, an xa rollback before commit; a workflow has one. Behind all of them
+    /// comes a confirm for each step of a saga or message that holds stock.
     pub fn row_count(&self) -> usize {
-        match self.mode {
-            Mode::Saga => self.steps.len() * 2,
-            Mode::Message => self.steps.len(),
-            Mode::Tcc | Mode::Xa => self.registered.len() * 2,
-            Mode::Workflow => self.registered.len(),
-        }
+        self.first_confirm_row() + self.stock_steps().count()
+    }
+
+    /// The row of the first confirm of what steps hold; [`Spec::row_count`] if there is none.
+    pub fn first_confirm_row(&self) -> usize {
+        let branches = if self.is_of_steps() { self.steps.len() } else { self.registered.len() };
+        branches * self.rows_per_branch()
+    }
+
+    /// The steps, from 0, that hold stock until the transaction has succeeded: their action is
+    /// `stock://…`. The stock of a flash sale's order is settled with the order itself.
+    pub fn stock_steps(&self) -> impl Iterator<Item = usize> {
+        let is_order = self.gid.as_str().starts_with(ORDER_GID_START);
+        let steps = if self.is_of_steps() && !is_order {
+            self.steps.as_slice()
+        } else {
+            Default::default()
+        };
+        let is_stock = |step: &StepUrls| step.action.starts_with(STOCK_SCHEME);
+        steps.iter().enumerate().filter(move |(_, step)| is_stock(step)).map(|(number, _)| number)
     }
 
     /// The row of a step's action (saga, message); of a registered branch what is called after a
@@ -126,6 +144,9 @@ impl Spec {
 
     /// What `row` asks.
     pub fn op(&self, row: usize) -> Op {
+        if self.is_of_steps() && row >= self.first_confirm_row() {
+            return Op::Confirm;
+        }
         match (self.mode, row.is_multiple_of(2)) {
             (Mode::Saga, true) => Op::Compensate,
             (Mode::Saga, false) | (Mode::Message, _) => Op::Action,
@@ -156,12 +177,13 @@ impl Spec {
         let number = self.branch_of(row);
         let op = self.op(row);
         if self.is_of_steps() {
+            let payload = self.payloads.get(number)?;
             return Some(Branch {
                 branch_id: self.branch_id(number),
                 op,
                 op_word: op.as_str(),
                 url: self.url(row),
-                payload: self.payloads.get(number)?,
+                payload,
             });
         }
         let registered = self.registered.get(number)?;
@@ -193,7 +215,12 @@ impl Spec {
         }
     }
 
+    /// The step, or the registered branch, of `row`; a number beyond them for a row that there is
+    /// not.
     fn branch_of(&self, row: usize) -> usize {
-        row / self.rows_per_branch()
+        match row.checked_sub(self.first_confirm_row()) {
+            Some(number) => self.stock_steps().nth(number).unwrap_or(usize::MAX),
+            None => row / self.rows_per_branch(),
+        }
     }
 }

@@ -52,8 +52,7 @@ fn ask(run: &mut Run, now: Timestamp) -> Decided {
 
 fn deliver(run: &mut Run, now: Timestamp) -> Decided {
     if run.all_actions_done() {
-        run.decide(Status::Succeed, None);
-        return Decided::Again;
+        return run.sell_and_succeed();
     }
     // Once something was called its time had come, even if the estimate goes back below it again.
     let not_before = run.global.state.not_before.filter(|&at| now < at);

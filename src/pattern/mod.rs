@@ -15,6 +15,7 @@ mod parking;
 mod parking_tests;
 mod round;
 mod saga;
+mod selling;
 mod tcc;
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,8 @@ pub(super) struct Round {
     pub(super) version: u64,
     pub(super) gate: u64,
     pub(super) promoted: bool,
+    /// Whether what was held is being sold.
+    pub(super) sells: bool,
     pub(super) rests_until: Option<Timestamp>,
 }
 
@@ -66,6 +68,7 @@ impl Round {
             version: 0,
             gate: 0,
             promoted: false,
+            sells: false,
             rests_until: None,
         }
     }

@@ -61,8 +61,7 @@ fn wait_for_submit(run: &mut Run, now: Timestamp) -> Decided {
 
 fn go_forward(run: &mut Run, now: Timestamp) -> Decided {
     if run.all_actions_done() {
-        run.decide(Status::Succeed, None);
-        return Decided::Again;
+        return run.sell_and_succeed();
     }
     let times_out_at = times_out_at(run);
     let must_stop = match (times_out_at, run.global.spec.options.timeout_to_fail) {
@@ -86,9 +85,10 @@ fn go_forward(run: &mut Run, now: Timestamp) -> Decided {
     Decided::EndRound { at_the_latest: times_out_at }
 }
 
-/// When a saga that goes forward turns back whatever its branches do, if it has a timeout.
+/// When a saga that goes forward turns back whatever its branches do, if it has a timeout. With all
+/// actions done it never does.
 pub(super) fn times_out_at(run: &Run) -> Option<Timestamp> {
-    if run.global.state.status != Status::Submitted {
+    if run.global.state.status != Status::Submitted || run.all_actions_done() {
         return None;
     }
     let timeout = run.global.spec.options.timeout_to_fail?;

@@ -71,7 +71,8 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     }
 
     /// Ends whatever has not ended as failed. It is stored when this returns; a call that another
-    /// node has begun goes on, and that node learns of the end by its next write or renewal.
+    /// node has begun goes on, and that node learns of the end by its next write or renewal. What its
+    /// branches hold of flash sales' stock is given back; if that errs, a repeat sees to it.
     ///
     /// # Errors
     /// [`ServiceError::Failure`] when it has ended; [`ServiceError::Invalid`] when there is none;
@@ -84,16 +85,27 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         match stopped.map_err(|error| trouble::writing(&error))? {
             Changed::Done => {
                 self.worker.revoke(&gid);
-                // For the count alone: which type it was.
-                if let Ok(Some(stored)) = self.store.query(&gid).await {
-                    self.ended_by_request(&gid, stored.global.spec.mode);
+                let stored = self.store.query(&gid).await;
+                if let Some(stored) = stored.map_err(|error| trouble::writing(&error))? {
+                    let spec = &stored.global.spec;
+                    self.ended_by_request(&gid, spec.mode);
+                    self.give_back(spec).await?;
                 }
                 Ok(())
             }
-            Changed::Ended(status) => Err(ServiceError::Failure(format!(
-                "global transaction force stop error. status: {}. error:",
-                status.as_str()
-            ))),
+            Changed::Ended(status) => {
+                if status == Status::Failed {
+                    // An earlier request may have stopped it, and come no further.
+                    let stored = self.store.query(&gid).await;
+                    if let Some(stored) = stored.map_err(|error| trouble::writing(&error))? {
+                        self.give_back(&stored.global.spec).await?;
+                    }
+                }
+                Err(ServiceError::Failure(format!(
+                    "global transaction force stop error. status: {}. error:",
+                    status.as_str()
+                )))
+            }
             Changed::NotFound => Err(no_such(&gid)),
         }
     }

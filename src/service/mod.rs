@@ -7,6 +7,7 @@
 //! - `registered`: branches that come one by one, and workflows
 //! - `topics`: who subscribed to what, and messages to topics
 //! - `reading`: from a body to a checked spec
+//! - `stock`: what branches hold of a flash sale's stock
 //! - `waiting`: an answer that is given only when a round is over
 //! - `trouble`: what the client is told of an error of the store
 
@@ -18,6 +19,7 @@ mod orders;
 mod prepare;
 mod reading;
 mod registered;
+mod stock;
 mod submit;
 mod topics;
 mod trouble;
@@ -26,6 +28,7 @@ mod waiting;
 pub use error::ServiceError;
 pub use orders::{OrderReply, OrderResult};
 pub use reading::Body;
+pub use stock::StockCall;
 pub use topics::TopicPage;
 
 use std::{sync::Arc, time::Duration};

@@ -7,9 +7,9 @@ use super::{Service, ServiceError, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, GidError, Protocol, Spec, quoted},
+    model::{Gid, GidError, Protocol, Spec, flash::STOCK_SCHEME, quoted},
     store::Store,
-    wire::{BadRequest, Request, read_request},
+    wire::{BadRequest, Request, check_stock, read_request},
 };
 
 impl From<BadRequest> for ServiceError {
@@ -87,6 +87,9 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
     /// # Errors
     /// What is wrong with it, for the client.
     pub fn check_url(&self, url: &str) -> Result<(), String> {
+        if url.starts_with(STOCK_SCHEME) {
+            return Err("holds stock: of an order only its cart does".to_owned());
+        }
         self.caller.check_url(url, Protocol::Http)
     }
 
@@ -110,6 +113,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             }
         }
         check(&spec.query_prepared, &|| "query_prepared".to_owned())?;
+        check_stock(spec)?;
         check_headers(spec)
     }
 

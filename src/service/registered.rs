@@ -10,7 +10,7 @@ use crate::{
     model::{Gid, Global, Mode, Protocol, REASON_BYTES_MAX, Share, Spec, State, Status, clip},
     pattern::prepared_timeout,
     store::{EndWorkflow, Prepared, Register, RegisterReply, Store, Stored, WorkflowEnded},
-    wire::{Request, read_registration},
+    wire::{Request, check_stock_share, read_registration},
 };
 
 /// The most bytes of all branches of one transaction, in MiB: they are read together, within the time
@@ -144,7 +144,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             let checked = self.caller.check_url(url, Protocol::Http);
             checked.map_err(|why| ServiceError::Invalid(format!("{field}: {why}")))?;
         }
-        Ok(())
+        Ok(check_stock_share(share)?)
     }
 
     /// What a query would answer now.

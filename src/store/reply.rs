@@ -40,6 +40,15 @@ impl Reply {
         Ok(reply)
     }
 
+    /// The same, of a script that answers word and fields as one text with blanks between them.
+    pub(super) fn spaced(mut self) -> Self {
+        let mut parts = self.word.split(|byte| *byte == b' ').map(<[u8]>::to_vec);
+        let word = parts.next().unwrap_or_default();
+        self.fields = parts.map(Value::BulkString).collect::<Vec<_>>().into_iter();
+        self.word = word;
+        self
+    }
+
     /// The word.
     pub(super) fn word(&self) -> &[u8] {
         &self.word

@@ -15,6 +15,7 @@ mod overriding;
 mod registration;
 mod request;
 mod spec;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -25,4 +26,5 @@ pub use overriding::{Override, apply_override};
 pub use registration::{Registration, read_registration};
 pub use request::{Request, SECONDS_MAX, STEPS_CEILING, read_request};
 pub use spec::{Limits, read_stored};
+pub use stock::{check_stock, check_stock_share};
 pub use topics::{Expansion, read_subscribers, subscribers_text};

@@ -132,10 +132,13 @@ pub fn router<S: Store + FlashStore, C: Caller, K: Clock>(
         .route(POST, "/api/flash/sales/{id}/close", flash::close::<S, C, K>)
         .route(POST, "/api/flash/sales/{id}/reconcile", flash::reconcile::<S, C, K>)
         .route(POST, "/api/flash/sales/{id}/orders", flash::order::<S, C, K>)
+        .route(GET, "/api/flash/openapi.json", flash::openapi)
+        .route(POST, "/api/flash/stock/{sale}/{item}", flash::stock::<S, C, K>)
         .open(None, "/api/ping", handlers::ping)
         .route(GET, "/api/metrics", handlers::metrics::<S, C, K>)
         .open(GET, "/healthz", handlers::healthz)
         .open(GET, "/readyz", handlers::readyz::<S, C, K>)
+        .open(GET, "/flash", flash::page)
         .into_router()
         .with_state(api)
 }

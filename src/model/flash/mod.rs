@@ -6,12 +6,14 @@
 mod cart;
 mod id;
 mod sale;
+mod stock_url;
 
 pub use cart::{Cart, CartError, LINES_MAX, Line, UNITS_MAX};
 pub use id::{
     BUYER_BYTES_MAX, Buyer, IdError, ItemId, ORDER_ID_BYTES_MAX, OrderId, SALE_ID_BYTES_MAX, SaleId,
 };
 pub use sale::{BUCKETS_MAX, ITEMS_MAX, Sale, SaleItem, share};
+pub use stock_url::{STOCK_SCHEME, StockUrl, StockUrlError};
 
 use super::Gid;
 

@@ -33,6 +33,15 @@ impl Ledger {
         assert_ne!(state.rows[row].progress, Progress::Succeeded, "what succeeded is called again");
         let step = row / rows_per_step(spec);
         match (spec.mode, spec.op(row)) {
+            (Mode::Saga | Mode::Message, Op::Confirm) => {
+                assert_eq!(state.status, Status::Submitted, "sells before that is decided");
+                let is_done =
+                    |step| state.rows[spec.action_row(step)].progress == Progress::Succeeded;
+                assert!(
+                    (0..spec.steps.len()).all(is_done),
+                    "sells before it is stored that all is done"
+                );
+            }
             (Mode::Saga, Op::Compensate) => {
                 assert_eq!(state.status, Status::Aborting, "compensates before that is stored");
                 let action = state.rows[spec.action_row(step)].progress;
@@ -131,6 +140,8 @@ impl Ledger {
             (Status::Succeed, mode) => {
                 let all = steps.all(|step| self.is_done(spec, spec.action_row(step)));
                 assert!(all, "succeeds without all actions");
+                let mut confirms = spec.first_confirm_row()..spec.row_count();
+                assert!(confirms.all(|row| self.is_done(spec, row)), "succeeds and has not sold");
                 let mut undone = self.called.iter().filter(|&&row| spec.op(row) == Op::Compensate);
                 assert!(
                     mode == Mode::Message || undone.next().is_none(),
@@ -138,6 +149,8 @@ impl Ledger {
                 );
             }
             (Status::Failed, Mode::Saga) => {
+                let mut sold = self.called.range(spec.first_confirm_row()..);
+                assert!(sold.next().is_none(), "fails and has sold");
                 assert!(
                     steps.all(|step| self.is_undone(spec, step)),
                     "fails with a step not undone"

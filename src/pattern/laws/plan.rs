@@ -85,7 +85,7 @@ pub(super) fn registered() -> impl Strategy<Value = Plan> {
 }
 
 fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
-    let steps = vec((url("action"), url("compensate"), prop::bool::weighted(0.3)), 0..=N_STEPS_MAX);
+    let steps = vec((action(), url("compensate"), prop::bool::weighted(0.3)), 0..=N_STEPS_MAX);
     (steps, url("query"), options(), any::<bool>(), any::<bool>(), policy()).prop_map(
         move |(steps, query_prepared, options, is_prepared, local_work_is_done, policy)| {
             let refuses = steps.iter().map(|(_, _, refuses)| *refuses).collect();
@@ -109,6 +109,11 @@ fn plan(mode: Mode) -> impl Strategy<Value = Plan> {
 fn policy() -> impl Strategy<Value = Policy> {
     prop_oneof![Just(0), Just(2)]
         .prop_map(|dead_letter_after| Policy { dead_letter_after, ..Policy::default() })
+}
+
+/// Some of them hold stock.
+fn action() -> impl Strategy<Value = String> {
+    prop_oneof![3 => url("action"), 1 => Just("stock://spring/shoe?take=1&buyer=b".to_owned())]
 }
 
 fn url(name: &'static str) -> impl Strategy<Value = String> {

@@ -85,7 +85,7 @@ impl RoundFacts {
         if spec.mode != Mode::Saga {
             return;
         }
-        if spec.op(row) == Op::Action {
+        if matches!(spec.op(row), Op::Action | Op::Confirm) {
             assert_eq!(global.state.status, Status::Submitted, "starts what it undoes");
         } else {
             let action = spec.action_row(row / 2);
@@ -145,9 +145,7 @@ impl RoundFacts {
     /// The run waits for answers: whatever is decided without them is decided, or will be in time.
     pub(super) fn awaits(&self, run: &Run, now: Timestamp) {
         let global = run.global();
-        let (spec, is_forward) = (&global.spec, global.state.status == Status::Submitted);
-        let timeout =
-            spec.options.timeout_to_fail.filter(|_| spec.mode == Mode::Saga && is_forward);
+        let timeout = global.spec.options.timeout_to_fail.filter(|_| may_turn_back(global));
         let times_out_at = timeout.map(|timeout| global.created_at.plus(timeout));
         assert_eq!(run.decides_at(), times_out_at, "is woken at another time");
         assert!(times_out_at.is_none_or(|at| now < at), "goes on past its timeout");
@@ -179,13 +177,12 @@ impl RoundFacts {
         } else {
             state.not_before.expect("rests for no reason")
         };
-        let is_limited = options.retry_limit.is_some_and(|limit| limit > 0)
-            && global.spec.mode == Mode::Saga
-            && state.status == Status::Submitted;
+        let is_limited =
+            options.retry_limit.is_some_and(|limit| limit > 0) && may_turn_back(global);
         let is_tried_in_vain = (self.is_erred || self.is_ongoing) && !self.is_busy;
         assert!(!is_limited || !is_tried_in_vain, "rests although the limit is used up");
-        let may_time_out = global.spec.mode == Mode::Saga && state.status == Status::Submitted;
-        let timeout = options.timeout_to_fail.filter(|_| may_time_out).unwrap_or(Duration::MAX);
+        let timeout =
+            options.timeout_to_fail.filter(|_| may_turn_back(global)).unwrap_or(Duration::MAX);
         assert_eq!(due_at, expected.min(global.created_at.plus(timeout)));
     }
 
@@ -204,6 +201,14 @@ impl RoundFacts {
 /// Whether so many errors in a row park a transaction.
 fn is_over(error_rounds: u32, policy: Policy) -> bool {
     policy.dead_letter_after > 0 && error_rounds >= policy.dead_letter_after
+}
+
+/// Whether it is a saga whose actions are not all done.
+fn may_turn_back(global: &Global) -> bool {
+    let (spec, state) = (&global.spec, &global.state);
+    let is_forward = spec.mode == Mode::Saga && state.status == Status::Submitted;
+    let mut actions = (0..spec.steps.len()).map(|step| spec.action_row(step));
+    is_forward && actions.any(|row| state.rows[row].progress != Progress::Succeeded)
 }
 
 fn n_succeeded(global: &Global) -> usize {

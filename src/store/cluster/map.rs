@@ -155,11 +155,8 @@ pub(super) fn read_ranges(answer: &Value, asked_host: &str) -> Option<Vec<Range>
 fn read_address(node: &Value, asked_host: &str) -> Option<Address> {
     let Value::Array(parts) = node else { return None };
     let [host, Value::Int(port), ..] = parts.as_slice() else { return None };
-    let host = match host {
-        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
-        Value::SimpleString(host) => host,
-        _ => "",
-    };
+    let host =
+        if let Value::BulkString(host) = host { std::str::from_utf8(host).ok()? } else { "" };
     let host = if matches!(host, "" | "?") { asked_host } else { host };
     Some((host.to_owned(), u16::try_from(*port).ok()?))
 }

@@ -208,11 +208,8 @@ impl Cluster {
     }
 
     fn seed_host(&self) -> &str {
-        match self.seed_info.addr() {
-            ConnectionAddr::Tcp(host, _) => host,
-            // By a socket of this machine.
-            _ => "127.0.0.1",
-        }
+        // A socket is on this machine.
+        if let ConnectionAddr::Tcp(host, _) = self.seed_info.addr() { host } else { "127.0.0.1" }
     }
 
     fn new_node(&self, (host, port): &Address) -> Result<Arc<Node>, RedisError> {

@@ -100,10 +100,8 @@ impl RedisStore {
 
     /// The large body under `key`; `None` if there is none.
     async fn body(&self, key: Key<'_>, deadline: Duration) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.ask_of_body(&BodyCommand::get(key), deadline).await? {
-            Value::BulkString(body) => Ok(Some(body)),
-            _ => Ok(None),
-        }
+        let answer = self.ask_of_body(&BodyCommand::get(key), deadline).await?;
+        Ok(if let Value::BulkString(body) = answer { Some(body) } else { None })
     }
 
     /// No failure leaves anything unknown.

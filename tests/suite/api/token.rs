@@ -14,10 +14,14 @@ use crate::support::{
 const TOKEN: &str = "a-token/of+tests==";
 
 /// What all may ask.
-const OPEN: [(Method, &str); 3] =
-    [(Method::GET, "/api/ping"), (Method::GET, "/healthz"), (Method::GET, "/readyz")];
+const OPEN: [(Method, &str); 4] = [
+    (Method::GET, "/api/ping"),
+    (Method::GET, "/healthz"),
+    (Method::GET, "/readyz"),
+    (Method::GET, "/flash"),
+];
 
-const GUARDED: [(Method, &str); 21] = [
+const GUARDED: [(Method, &str); 31] = [
     (Method::GET, "/api/metrics"),
     (Method::GET, "/api/dtmsvr/version"),
     (Method::GET, "/api/dtmsvr/newGid"),
@@ -39,6 +43,16 @@ const GUARDED: [(Method, &str); 21] = [
     (Method::GET, "/api/dtmsvr/queryKV"),
     (Method::GET, "/api/dtmsvr/scanKV"),
     (Method::POST, "/api/json-rpc"),
+    (Method::GET, "/api/flash/sales"),
+    (Method::POST, "/api/flash/sales"),
+    (Method::GET, "/api/flash/sales/{id}"),
+    (Method::PATCH, "/api/flash/sales/{id}"),
+    (Method::POST, "/api/flash/sales/{id}/restock"),
+    (Method::POST, "/api/flash/sales/{id}/close"),
+    (Method::POST, "/api/flash/sales/{id}/reconcile"),
+    (Method::POST, "/api/flash/sales/{id}/orders"),
+    (Method::GET, "/api/flash/openapi.json"),
+    (Method::POST, "/api/flash/stock/{sale}/{item}"),
 ];
 
 /// The status of an answer, and the challenge that it carries.

@@ -1,10 +1,16 @@
 //! Each script's table, the store and a good part of the API once more, on a Cluster.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 /// Runs the tests whose names begin with one of `names` in a process of their own, whose shared Redis
 /// is a Cluster; at least `at_least` of them must be there.
 fn run(names: &[&str], at_least: usize) {
+    // One after the other: each keeps the machine busy by itself.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(std::env::current_exe().expect("a path"))
         .args(names)
         // What takes very long, and what asks no Redis.

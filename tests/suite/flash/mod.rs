@@ -1,11 +1,16 @@
 //! Flash sales: what a sale promises, by its transition table, by chance, and end to end.
 
+mod bad_input;
 mod differential;
 mod hold_time;
 mod limits;
+mod openapi;
 mod orders;
 pub(crate) mod property;
+mod reconcile;
+mod sales;
 mod shop;
 mod sold_out;
+mod stock_branches;
 pub(crate) mod table;
 mod waiting_room;

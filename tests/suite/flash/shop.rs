@@ -59,26 +59,24 @@ impl Shop {
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
+    /// The keys of all buckets that end with `name`, such as `f:spring`.
+    pub(super) fn bucket_keys(&self, name: &str) -> Vec<String> {
+        let pattern = format!("{}:{{[0-9]*}}:{name}", self.prefix);
+        let mut keys: Vec<String> =
+            redis::cmd("KEYS").arg(pattern).query(&mut connect(redis_url())).expect("keys");
+        keys.sort();
+        keys
+    }
+
     /// Of a sale of two buckets with a unit each: as if a node had died that gave the unit of one to
     /// the other.
     pub(super) fn leave_on_its_way(&self, id: &str) {
-        let mut redis = connect(redis_url());
-        let pattern = format!("{}:{{*}}:f:{id}", self.prefix);
-        let buckets: Vec<String> =
-            redis::cmd("KEYS").arg(pattern).query(&mut redis).expect("the buckets");
+        let buckets = self.bucket_keys(&format!("f:{id}"));
         let [from, to] = buckets.as_slice() else { panic!("two buckets: {buckets:?}") };
-        let digits = |key: &str| -> String {
-            let (_, tag) = key.split_once('{').expect("a tag");
-            tag.chars().take_while(char::is_ascii_digit).collect()
-        };
-        let to_shard: usize = digits(to).parse().expect("a number");
-        let transfers = from.replace(":f:", ":ft:");
-        redis::pipe()
-            .hset(&transfers, "dead:1", format!("{to_shard};shoe=1"))
-            .hset(from, "i:shoe", "1;0;0;0;0;0;0;0")
-            .hset(from, "n", "0;0;1")
-            .exec(&mut redis)
-            .expect("written");
+        let unit = format!("{};shoe=1", shard_of(to));
+        set_field(&from.replace(":f:", ":ft:"), "dead:1", &unit);
+        set_field(from, "i:shoe", "1;0;0;0;0;0;0;0");
+        set_field(from, "n", "0;0;1");
     }
 
     /// All its keys, with what each has, but what describes the deployment.
@@ -99,6 +97,24 @@ impl Shop {
 async fn start(prefix: &str, flags: &[&str]) -> Server {
     let flags = [&["--key-prefix", prefix, "--request-timeout", "1m"], flags].concat();
     Server::start(redis_url(), &flags).await
+}
+
+/// The number of the shard that `key` is in: its tag begins with it.
+pub(super) fn shard_of(key: &str) -> usize {
+    let (_, tag) = key.split_once('{').expect("a tag");
+    let digits = tag.split(|it: char| !it.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).expect("a number")
+}
+
+/// A field of a hash.
+pub(super) fn field(key: &str, field: &str) -> String {
+    redis::cmd("HGET").arg(key).arg(field).query(&mut connect(redis_url())).expect("a field")
+}
+
+/// Writes a field of a hash by hand.
+pub(super) fn set_field(key: &str, field: &str, value: &str) {
+    let set = redis::cmd("HSET").arg(key).arg(field).arg(value).exec(&mut connect(redis_url()));
+    set.expect("written");
 }
 
 /// The steps of a sale: `/order` and `/pay`, undone by `/unorder` and `/refund`.

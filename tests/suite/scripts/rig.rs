@@ -211,7 +211,17 @@ impl Replies {
         let Value::Array(values) = value else { panic!("{value:?}") };
         let mut values = values.into_iter();
         let Some(Value::Int(now)) = values.next() else { panic!("no time") };
-        Self { now: now.unsigned_abs(), items: values.map(words).collect() }
+        Self { now: now.unsigned_abs(), items: values.map(of_item).collect() }
+    }
+}
+
+/// An item's words: a list of them, or a text with blanks between them.
+fn of_item(value: Value) -> Vec<String> {
+    match value {
+        Value::BulkString(text) => {
+            String::from_utf8(text).unwrap().split(' ').map(str::to_owned).collect()
+        }
+        list => words(list),
     }
 }
 

@@ -1,16 +1,22 @@
 //! Flash sales over HTTP.
 
+mod openapi;
 mod order_request;
 mod orders;
+mod page;
 mod reconcile;
 mod refusal;
 mod sale_reply;
 mod sale_request;
 mod sales;
+mod stock;
 mod strict;
 
 pub(super) use self::{
+    openapi::openapi,
     orders::order,
+    page::page,
     reconcile::reconcile,
     sales::{change, close, create, list, restock, show},
+    stock::stock,
 };

@@ -28,13 +28,13 @@ pub(in crate::api::http) struct Refusal {
     message: String,
     /// Which item it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<String>,
+    item: Option<Box<str>>,
     /// Which part of the request is wrong, as a path in its JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
+    field: Option<Box<str>>,
     /// The order that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gid: Option<String>,
+    gid: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -50,7 +50,7 @@ impl Refusal {
 
     /// The request is wrong at `field`.
     pub(super) fn bad(field: impl Into<String>, message: impl Into<String>) -> Self {
-        let field = Some(field.into()).filter(|field| !field.is_empty());
+        let field = Some(field.into().into_boxed_str()).filter(|field| !field.is_empty());
         Self { field, ..Self::new(StatusCode::BAD_REQUEST, "bad_request", message) }
     }
 
@@ -79,12 +79,12 @@ impl Refusal {
 
     /// It is about this item.
     pub(super) fn of_item(self, item: &str) -> Self {
-        Self { item: Some(item.to_owned()), ..self }
+        Self { item: Some(item.into()), ..self }
     }
 
     /// It is about this order.
     pub(super) fn of_order(self, gid: &str) -> Self {
-        Self { gid: Some(gid.to_owned()), ..self }
+        Self { gid: Some(gid.into()), ..self }
     }
 }
 

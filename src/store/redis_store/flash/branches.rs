@@ -16,7 +16,7 @@ use super::{
 pub(super) async fn hold(store: &RedisStore, reserve: Reserve) -> Result<Reserved, StoreError> {
     let mut call = item(store, &reserve);
     call.shown(units_text(std::slice::from_ref(&reserve.line)));
-    let reply = store.call(ScriptName::Hold, call, store.deadline()).await?;
+    let reply = store.call(ScriptName::Hold, call, store.deadline()).await?.spaced();
     match reply.word() {
         b"held" => Ok(Reserved::Held),
         b"released" => Ok(Reserved::Released),

@@ -44,23 +44,25 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
     }
     let letter = mode_letter(spec.mode);
     let letter = if has_large_body { letter.to_ascii_lowercase() } else { letter };
+    let is_to_hold = item.held && !has_ended;
+    let holder = if is_to_hold { item.token.as_str() } else { "" };
+    let status = item.state.status.letter();
     call.arg(spec.gid.as_str())
         .shown(order_field(&item.order))
         .arg(item.buyer.as_str())
         .shown(units_text(item.cart.lines()))
-        .arg(item.token.as_str())
-        .shown(letter);
-    if item.held {
+        .shown(format_args!("{status}{letter}{holder};1;{};;", item.token));
+    if is_to_hold {
         call.shown(item.lease.as_micros());
     } else {
         call.arg("");
     }
-    call.shown(item.state.status.letter())
-        .arg(pack_rest(&item.state, item.created_at_estimate))
+    call.arg(pack_rest(&item.state, item.created_at_estimate))
         .arg(if has_large_body { &[][..] } else { &item.body })
         .place();
     let request = Request { shard, token: &item.token, body: &item.body };
-    let mut reply = request.call(store, ScriptName::Order, call, store.deadline()).await?;
+    let reply = request.call(store, ScriptName::Order, call, store.deadline()).await?;
+    let mut reply = reply.spaced();
     match reply.word() {
         b"taken" | b"taken_held" => {
             let held = reply.word() == b"taken_held";

@@ -64,19 +64,16 @@ impl From<Order<'_>> for Item {
         let lease = if it.held { LEASE_US.to_string() } else { String::new() };
         let field = format!("o{}", it.order);
         let keys = [shard.key("f:s"), shard.key("fb:s"), shard.key("fr:s"), t.hash(), place];
-        Self::new(ScriptName::Order).keys(keys).further(further).args([
-            t.gid.as_str(),
-            &field,
-            it.buyer,
-            it.units,
-            it.request,
-            if it.is_large { "s" } else { "S" },
-            &lease,
-            if it.has_ended { "C" } else { "S" },
-            REST,
-            if it.is_large { "" } else { "{}" },
-            Self::PLACE,
-        ])
+        let status = if it.has_ended { "C" } else { "S" };
+        let mode = if it.is_large { "s" } else { "S" };
+        let token = if it.held { it.request } else { "" };
+        let head = format!("{status}{mode}{token};1;{};;", it.request);
+        let body = if it.is_large { "" } else { "{}" };
+        Self::new(ScriptName::Order)
+            .keys(keys)
+            .further(further)
+            .args([t.gid.as_str(), &field, it.buyer, it.units, &head, &lease, REST, body])
+            .args([Self::PLACE])
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Redis promises that units which come back to an item that had none cannot be taken for
 //! [`REOPENS_AFTER`](crate::store::flash::REOPENS_AFTER). So "none left" is true for [`MEMORY_MAX`]
-//! after the question was sent, and whoever is turned away by then could not have had a unit. While
-//! buyers ask, one look for all of them goes out every [`LOOK_EVERY`]; when nobody asks, all is
+//! after the question was sent, and whoever is turned away by then could not have had a unit. Units
+//! that are back and cannot be taken yet are as good as none, until then. While buyers ask, one look for all of them goes out every [`LOOK_EVERY`]; when nobody asks, all is
 //! forgotten.
 //!
 //! Buyers with a reservation, be it one that was given back, may be owed a stored answer: the
 //! memory is silent on them. They are read from the reservations between two looks that show the
-//! same number of takes, so that none can be missing.
+//! same number of takes, so that none can be missing. What the looks mean is in `known`.
+
+mod known;
 
 use std::{
     collections::HashMap,
@@ -25,7 +27,7 @@ use crate::{
     clock::Clock,
     model::{
         flash::{Bucket, ItemId, Sale, SaleId},
-        spread, stable_hash,
+        stable_hash,
     },
     store::{
         Store, StoreError,
@@ -35,6 +37,7 @@ use crate::{
 };
 
 use super::Sales;
+use known::{Dry, Known, Pass, n_some, same};
 
 /// Between two looks at a sale, while buyers ask.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -43,7 +46,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 const IDLE_MAX: u32 = 14;
 
 /// A reading of the reservations that took a span is not begun again for this multiple of it.
-const READ_SHARE: u32 = 4;
+const READ_SHARE: u32 = 1;
 
 /// The most sales that are remembered; buyers of any other are answered by the script.
 const SALES_MAX: usize = 1_024;
@@ -70,30 +73,6 @@ struct Watched {
     read_again_at: Mutex<Duration>,
 }
 
-/// What two looks at all buckets, with nothing taken between them, showed.
-struct Known {
-    sale: Arc<Sale>,
-    /// In the order of the sale's items: those of which no unit was left in any bucket.
-    dry: Vec<Option<Marks>>,
-    /// By bucket: the hashes of all buyers with a reservation, in order.
-    buyers: Arc<[Box<[u64]>]>,
-    /// Until when it may be said, in monotonic time.
-    until: Duration,
-    /// When the last pass of looks was over.
-    passed_at: Duration,
-}
-
-/// What would have changed if units of an item had been taken or had moved: takes and supply, by
-/// bucket.
-type Marks = Box<[(u64, u64)]>;
-
-/// All buckets, looked at once.
-struct Pass {
-    sent_at: Duration,
-    over_at: Duration,
-    looks: Vec<BucketBooks>,
-}
-
 impl<S: Store + FlashStore, K: Clock> Memory<S, K> {
     pub(super) fn new(
         store: Arc<S>,
@@ -113,14 +92,15 @@ impl<S: Store + FlashStore, K: Clock> Memory<S, K> {
     ) -> Option<ItemId> {
         let watched = Arc::clone(read(&self.watched).get(sale)?);
         let known = Arc::clone(read(&watched.known).as_ref()?);
-        let item = known.sold_out(buyer, lines)?;
+        let (item, until) = known.sold_out(buyer, lines)?;
         if !watched.is_asked.load(Ordering::Relaxed) {
             watched.is_asked.store(true, Ordering::Relaxed);
         }
         let is_closing = |at| self.clock.redis_now() >= at;
-        let is_over = self.clock.monotonic() >= known.until;
+        let is_over = self.clock.monotonic() >= until;
         // Then the script knows what to say.
-        if is_over || known.sale.closes_at.is_some_and(is_closing) { None } else { Some(item) }
+        let is_silent = is_over || known.sale.closes_at.is_some_and(is_closing);
+        (!is_silent).then(|| item.clone())
     }
 
     /// A script said that an item of `sale` is sold out: it is looked after from here on.
@@ -186,7 +166,7 @@ impl<S: Store + FlashStore, K: Clock> Memory<S, K> {
     async fn read_anew(
         &self,
         sale: &Arc<Sale>,
-        dry: Vec<Option<Marks>>,
+        dry: Vec<Option<Dry>>,
         watched: &Watched,
     ) -> Result<(), StoreError> {
         let started = self.clock.monotonic();
@@ -271,84 +251,6 @@ impl Watched {
     fn read_again_after(&self, at: Duration) {
         *self.read_again_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
-}
-
-impl Known {
-    fn n_dry(&self) -> usize {
-        n_some(&self.dry)
-    }
-
-    /// What of it one more pass, which showed `dry`, found unchanged; `None` for nothing.
-    fn narrowed(&self, sale: &Arc<Sale>, dry: &[Option<Marks>], pass: &Pass) -> Option<Self> {
-        if self.sale.version != sale.version {
-            return None;
-        }
-        let same = same(&self.dry, dry);
-        if n_some(&same) == 0 {
-            return None;
-        }
-        // Of several buckets, all were dry at once between this pass and the one before.
-        let true_at = if sale.buckets == 1 { pass.sent_at } else { self.passed_at };
-        Some(Self {
-            sale: Arc::clone(sale),
-            dry: same,
-            buyers: Arc::clone(&self.buyers),
-            until: true_at + MEMORY_MAX,
-            passed_at: pass.over_at,
-        })
-    }
-
-    fn sold_out<'a>(
-        &self,
-        buyer: &str,
-        lines: impl Iterator<Item = (&'a str, u64)>,
-    ) -> Option<ItemId> {
-        let mut found = None;
-        let mut units = 0_u64;
-        for (item, take) in lines {
-            let number = self.sale.items.iter().position(|it| it.id.as_str() == item)?;
-            let item = self.sale.items.get(number)?;
-            // The limit comes before the stock, and is the script's to tell.
-            units = units.saturating_add(take);
-            if item.limit.is_some_and(|limit| take > limit) {
-                return None;
-            }
-            if found.is_none() && self.dry.get(number).is_some_and(Option::is_some) {
-                found = Some(item);
-            }
-        }
-        if self.sale.limit.is_some_and(|limit| units > limit) {
-            return None;
-        }
-        let found = found?;
-        let buyers = self.buyers.get(spread(buyer, self.buyers.len()))?;
-        let is_owed = buyers.binary_search(&stable_hash(buyer)).is_ok();
-        (!is_owed).then(|| found.id.clone())
-    }
-}
-
-impl Pass {
-    /// In the order of the sale's items: those of which no bucket has a unit.
-    fn dry(&self, sale: &Sale) -> Vec<Option<Marks>> {
-        let of = |item: &ItemId| {
-            let marks = self.looks.iter().map(|look| {
-                let books = look.items.iter().find(|books| books.item == *item)?;
-                (books.available == 0).then_some((books.takes, books.supply))
-            });
-            marks.collect::<Option<Marks>>()
-        };
-        sale.items.iter().map(|item| of(&item.id)).collect()
-    }
-}
-
-/// The items that are dry in both, with nothing taken or moved between.
-fn same(before: &[Option<Marks>], now: &[Option<Marks>]) -> Vec<Option<Marks>> {
-    let pairs = before.iter().zip(now);
-    pairs.map(|(before, now)| now.clone().filter(|now| before.as_ref() == Some(now))).collect()
-}
-
-fn n_some(dry: &[Option<Marks>]) -> usize {
-    dry.iter().flatten().count()
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

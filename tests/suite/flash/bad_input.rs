@@ -1,0 +1,233 @@
+//! What is wrong with a request about a sale is told, by its field, and changes nothing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::shop::{Shop, buy};
+use crate::support::server::Reply;
+
+const UNITS: &str = "it must be a whole number from 1 to 9007199254740991";
+
+/// The body that makes a sale.
+fn good() -> Value {
+    json!({
+        "request_id": "r",
+        "id": "s",
+        "items": [{"id": "shoe", "stock": 1}],
+        "hold_seconds": 60,
+    })
+}
+
+/// The same with this field.
+fn with(field: &str, value: Value) -> Value {
+    let mut body = good();
+    body[field] = value;
+    body
+}
+
+/// The same without this field.
+fn without(field: &str) -> Value {
+    let mut body = good();
+    body.as_object_mut().expect("an object").remove(field);
+    body
+}
+
+fn items(items: Value) -> Value {
+    with("items", items)
+}
+
+async fn create(shop: &Shop, body: impl ToString) -> Reply {
+    shop.post("/api/flash/sales", body.to_string()).await
+}
+
+/// 400 that names `field` and says `telling`.
+fn assert_bad(reply: &Reply, field: &str, telling: &str) {
+    let told = reply.json();
+    assert_eq!((reply.status, &told["reason"]), (400, &json!("bad_request")), "{reply:?}");
+    assert_eq!(told["field"].as_str().unwrap_or_default(), field, "{reply:?}");
+    assert!(reply.message().contains(telling), "{telling}: {reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_cannot_be_is_not_made() {
+    let shop = Shop::start(&[]).await;
+    let shoe = |field: &str, value: Value| {
+        let mut item = json!({"id": "shoe", "stock": 1});
+        item[field] = value;
+        items(json!([item]))
+    };
+    let many: Vec<_> = (0..65).map(|n| json!({"id": n.to_string(), "stock": 1})).collect();
+    let steps: Vec<_> = (0..33).map(|_| json!({"action": "http://h"})).collect();
+    let step = |step: Value| with("steps", json!([step]));
+    for (body, field, telling) in [
+        (json!([]), "", "the body must be an object with request_id, id"),
+        (without("request_id"), "request_id", "is missing"),
+        (with("request_id", json!(null)), "request_id", "is missing"),
+        (with("request_id", json!("")), "request_id", "is empty"),
+        (with("request_id", json!(7)), "request_id", "must be a string"),
+        (with("request_id", json!("x".repeat(65))), "request_id", "at most 64 are allowed"),
+        (with("request_id", json!("a\nb")), "request_id", "no control characters"),
+        (without("id"), "id", "is missing"),
+        (with("id", json!("")), "id", "is empty"),
+        (with("id", json!("a/b")), "id", "may only have letters and digits"),
+        (with("id", json!("x".repeat(33))), "id", "has 33 bytes, at most 32 are allowed"),
+        (with("stock", json!(1)), "stock", "there is no field \"stock\"; there are: request_id"),
+        (without("items"), "items", "is missing"),
+        (items(json!({})), "items", "must be a list"),
+        (items(json!([])), "items", "is empty"),
+        (items(json!(many)), "items", "has 65 entries, at most 64 are allowed"),
+        (items(json!(["shoe"])), "items[0]", "must be an object with id, stock, limit"),
+        (items(json!([{"id": "shoe"}])), "items[0].stock", "is missing"),
+        (items(json!([{"stock": 1}])), "items[0].id", "is missing"),
+        (shoe("id", json!("a=b")), "items[0].id", "may only have letters and digits"),
+        (shoe("amount", json!(1)), "items[0].amount", "there is no field \"amount\""),
+        (shoe("stock", json!(0)), "items[0].stock", UNITS),
+        (shoe("stock", json!(-1)), "items[0].stock", "is -1, it must be"),
+        (shoe("stock", json!(1.5)), "items[0].stock", "is 1.5, it must be"),
+        (shoe("stock", json!("1")), "items[0].stock", "is \"1\", it must be"),
+        (shoe("stock", json!(1_u64 << 53)), "items[0].stock", "is 9007199254740992, it must"),
+        (shoe("stock", json!(1e20)), "items[0].stock", UNITS),
+        (shoe("limit", json!(0)), "items[0].limit", UNITS),
+        (shoe("limit", json!(true)), "items[0].limit", "is true, it must be"),
+        (
+            items(
+                json!([{"id": "a", "stock": 1}, {"id": "b", "stock": 1}, {"id": "a", "stock": 2}]),
+            ),
+            "items[2].id",
+            "is a once more",
+        ),
+        (with("limit", json!(-3)), "limit", UNITS),
+        (without("hold_seconds"), "hold_seconds", "is missing"),
+        (with("hold_seconds", json!(0)), "hold_seconds", "from 1 to 2592000"),
+        (with("hold_seconds", json!(2_592_001)), "hold_seconds", "from 1 to 2592000"),
+        (with("hold_seconds", json!(0.5)), "hold_seconds", "is 0.5, it must be"),
+        (with("orders_in_work_max", json!(0)), "orders_in_work_max", UNITS),
+        (with("opens_at", json!("tomorrow")), "opens_at", "a time of RFC 3339"),
+        (with("opens_at", json!(1_700_000_000)), "opens_at", "must be a string"),
+        (with("closes_at", json!("2026-02-30T00:00:00Z")), "closes_at", "a time of RFC 3339"),
+        (
+            json!({
+                "request_id": "r",
+                "id": "s",
+                "items": [{"id": "shoe", "stock": 1}],
+                "hold_seconds": 60,
+                "opens_at": "2026-12-01T10:00:00+01:00",
+                "closes_at": "2026-12-01T09:00:00Z",
+            }),
+            "closes_at",
+            "would close before it opens",
+        ),
+        (with("buckets", json!(0)), "buckets", "from 1 to 64"),
+        (with("buckets", json!(65)), "buckets", "from 1 to 64"),
+        (with("steps", json!("http://h")), "steps", "must be a list"),
+        (with("steps", json!(steps)), "steps", "has 33 entries, at most 32 are allowed"),
+        (step(json!({})), "steps[0].action", "is missing"),
+        (step(json!({"action": ""})), "steps[0].action", "is empty"),
+        (step(json!({"action": "nowhere"})), "steps[0].action", "has no scheme and no host"),
+        (step(json!({"action": "http://169.254.169.254/"})), "steps[0].action", ""),
+        (step(json!({"action": "http://h", "compensate": "ftp://h"})), "steps[0].compensate", ""),
+        (step(json!({"action": "http://h", "undo": "http://h"})), "steps[0].undo", "no field"),
+    ] {
+        assert_bad(&create(&shop, &body).await, field, telling);
+    }
+    assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_json_or_says_a_field_twice_is_told() {
+    let shop = Shop::start(&[]).await;
+    for (body, telling) in [
+        ("", "the body is not JSON"),
+        ("{", "the body is not JSON"),
+        ("{}{}", "the body is not JSON"),
+        (r#"{"request_id":"r","id":"s","id":"t"}"#, "the field \"id\" stands there twice"),
+        (r#"{"items":[{"id":"a","stock":1,"stock":2}]}"#, "the field \"stock\" stands there twice"),
+    ] {
+        assert_bad(&create(&shop, body).await, "", telling);
+    }
+    assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_no_more_buckets_than_shards() {
+    let shop = Shop::start(&["--shards", "4"]).await;
+    let reply = create(&shop, with("buckets", json!(5))).await;
+    assert_bad(&reply, "buckets", "is 5, it must be 1 to 4");
+    assert_eq!(create(&shop, with("buckets", json!(4))).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_cannot_be_changes_nothing() {
+    let shop = Shop::start(&[]).await;
+    create(&shop, with("opens_at", json!("2020-01-01T00:00:00Z"))).await;
+    buy(&shop, "s", "o", "jane", 1).await;
+    let before = shop.everything();
+    let change = async |path: &str, body: Value| {
+        let method = if path.is_empty() { Method::PATCH } else { Method::POST };
+        let path = format!("/api/flash/sales/s{path}");
+        shop.send(method, &path, "application/json", body.to_string()).await
+    };
+    let items = |items: Value| json!({"request_id": "n", "items": items});
+    for (path, body, field, telling) in [
+        ("", json!({"request_id": "n"}), "", "nothing is to be changed"),
+        ("", json!({"request_id": "n", "id": "t"}), "id", "there is no field \"id\""),
+        ("", json!({"request_id": "n", "buckets": 2}), "buckets", "there is no field"),
+        ("", json!({"request_id": "n", "limit": 0}), "limit", UNITS),
+        ("", json!({"limit": 1}), "request_id", "is missing"),
+        ("", items(json!([{"id": "shoe"}])), "items[0].limit", "or null for none"),
+        (
+            "",
+            items(json!([{"id": "shoe", "limit": 1}, {"id": "shoe", "limit": 2}])),
+            "items[1].id",
+            "",
+        ),
+        (
+            "",
+            json!({"request_id": "n", "closes_at": "2019-12-31T00:00:00Z"}),
+            "closes_at",
+            "is not later than opens_at",
+        ),
+        ("/restock", json!({"request_id": "n"}), "items", "is missing"),
+        ("/restock", items(json!([])), "items", "is empty"),
+        ("/restock", items(json!([{"id": "shoe", "add": 0}])), "items[0].add", UNITS),
+        ("/restock", items(json!([{"id": "shoe", "add": -5}])), "items[0].add", "is -5"),
+        (
+            "/restock",
+            items(json!([{"id": "shoe", "add": 9_007_199_254_740_991_u64}])),
+            "items[0].add",
+            "is, with the 1 units so far, more than 9007199254740991",
+        ),
+        ("/close", json!({}), "request_id", "is missing"),
+        ("/close", json!({"request_id": "n", "at": 1}), "at", "there is no field"),
+    ] {
+        assert_bad(&change(path, body).await, field, telling);
+    }
+    let unknown = change("", items(json!([{"id": "sock", "limit": 1}]))).await;
+    assert_eq!((unknown.status, &unknown.json()["reason"]), (404, &json!("unknown_item")));
+    assert_eq!(unknown.json()["item"], json!("sock"));
+    assert_eq!(shop.everything(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_sale_is_404_whatever_is_asked_of_it() {
+    let shop = Shop::start(&[]).await;
+    let restock = json!({"request_id": "r", "items": [{"id": "shoe", "add": 1}]});
+    for id in ["none", "a%20b", "%ff", "x".repeat(40).as_str()] {
+        for (method, path, body) in [
+            (Method::GET, "", json!(null)),
+            (Method::PATCH, "", json!({"request_id": "r", "limit": 1})),
+            (Method::POST, "/restock", restock.clone()),
+            (Method::POST, "/close", json!({"request_id": "r"})),
+            (Method::POST, "/reconcile", json!(null)),
+        ] {
+            let path = format!("/api/flash/sales/{id}{path}");
+            let reply = shop.send(method, &path, "application/json", body.to_string()).await;
+            let told = reply.json();
+            assert_eq!((reply.status, &told["reason"]), (404, &json!("unknown_sale")), "{path}");
+        }
+    }
+    for (query, field) in [("limit=0", "limit"), ("limit=x", "limit"), ("after=a%2Fb", "after")] {
+        assert_bad(&shop.get(&format!("/api/flash/sales?{query}")).await, field, field);
+    }
+    assert_eq!(shop.everything(), []);
+}
