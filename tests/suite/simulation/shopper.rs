@@ -163,7 +163,11 @@ impl Shopper {
                 match refusal {
                     Refusal::SoldOut(_) => Next::Again,
                     Refusal::LimitReached(_) => Next::Done,
-                    _ => {
+                    Refusal::UnknownSale
+                    | Refusal::UnknownItem(_)
+                    | Refusal::NotOpen
+                    | Refusal::Closed
+                    | Refusal::Crowded => {
                         world.fault(format!("{}: told {refusal:?}", self.name));
                         Next::Done
                     }
