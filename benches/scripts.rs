@@ -1,8 +1,11 @@
-//! What the scripts of a saga cost through the store on a real Redis, alone and 64 at a time, when
-//! the store gathers them into few calls.
+//! What the scripts of a saga and of a flash sale cost through the store on a real Redis, alone and 64
+//! at a time, when the store gathers them into few calls.
 //!
 //! `cargo bench --bench scripts` starts a Redis of its own (`redis-server` must be installed) on a
 //! unix socket, without persistence.
+
+#[path = "scripts_flash.rs"]
+mod scripts_flash;
 
 use std::{
     process::{Child, Command, Stdio},
@@ -163,6 +166,7 @@ fn scripts(criterion: &mut Criterion) {
         });
         group.finish();
     }
+    scripts_flash::bench(criterion, &runtime, &sagas.store, &sagas.tokens);
 }
 
 criterion_group!(benches, scripts);

@@ -1,8 +1,8 @@
 -- What an order and the hold of a branch do alike.
 
--- Why the buyer cannot take the units, or nil: a word, and the item behind a blank. A text, since
--- Redis looks at a table many times before it takes it for a list. The buyer's own reservations were looked at before:
--- the last unit is not sold out to whoever has it.
+-- Why the buyer cannot take the units, or nil: a word, and behind a blank perhaps the item. (A text,
+-- since Redis looks for many names in a table before it takes it for a list.) The buyer's own
+-- reservations were looked at before: the last unit is not sold out to whoever has it.
 local function refusal(bucket, buyer, units)
   if bucket.why_shut then
     return bucket.why_shut
