@@ -130,9 +130,9 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             };
             let is_shut = look.as_ref().is_some_and(|look| books.reopens_at > Some(look.now));
             match (at == number, is_shut) {
-                // They are for sale again in a moment, and drawing others would not be faster.
-                (true, true) if books.available >= line.take => return Ok(false),
-                (true, _) => own = books.available,
+                // Units are back here and for sale in a moment; drawn ones would have to wait, too.
+                (true, true) => return Ok(false),
+                (true, false) => own = books.available,
                 (false, false) if books.available > 0 => donors.push((books.available, bucket)),
                 (false, _) => {}
             }

@@ -141,6 +141,9 @@ fn workflow_op(op: String) -> Result<String, BadRequest> {
         return Ok(op);
     }
     let known = WORKFLOW_OPS.join(", ");
+    if op.is_empty() {
+        return Err(missing("op", &format!("one of {known}")));
+    }
     Err(BadRequest::Field(format!("op: '{}' is unknown: the known ones are {known}", word(&op))))
 }
 

@@ -13,4 +13,5 @@ mod shop;
 mod sold_out;
 mod stock_branches;
 pub(crate) mod table;
+mod trouble;
 mod waiting_room;

@@ -165,6 +165,13 @@ pub(crate) fn fault_of(world: &World, node: &Node, call: &BranchCall<'_>) -> Opt
         }
         (Op::Compensate, Mode::Message) => Some("a message has no compensation".to_owned()),
         (Op::Action | Op::Compensate, Mode::Saga | Mode::Message) => None,
+        // A sale cannot be undone, so first it is stored that nothing will be.
+        (Op::Confirm, Mode::Saga | Mode::Message) => {
+            let mut actions = (0..entry.spec.steps.len()).map(|step| entry.spec.action_row(step));
+            let are_done = actions.all(|row| rows[row].progress == Progress::Succeeded);
+            let is_decided = are_done && matches!(status, Status::Submitted | Status::Succeed);
+            (!is_decided).then(|| format!("a sale of what is {status:?}, all done: {are_done}"))
+        }
         // Whoever holds it: the decision for one excludes the other for good.
         (Op::Confirm, Mode::Tcc) | (Op::Commit, Mode::Xa) => {
             let is_forced = entry.request.as_ref().is_some_and(|token| world.was_forced(token));

@@ -98,6 +98,14 @@ fn ends(entry: &Entry, books: &Books, plan: &Plan, is_forced: bool) -> Option<St
             return Some(format!("succeeded with step {} undone", step + 1));
         }
     }
+    for step in entry.spec.stock_steps() {
+        let branch = books.branches.get(&branch_id(&entry.spec, step));
+        let told = branch.map(|book| book.ends.as_slice()).unwrap_or_default();
+        let wanted: &[Op] = if status == Status::Succeed { &[Op::Confirm] } else { &[] };
+        if told != wanted {
+            return Some(format!("is {status:?}, and step {} was told {told:?}", step + 1));
+        }
+    }
     if is_registered(entry) && !is_forced {
         return shares(entry, books);
     }

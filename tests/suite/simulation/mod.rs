@@ -97,10 +97,10 @@ const SHOP_SEEDS: u64 = 300;
 #[test]
 fn the_units_of_an_order_are_for_sale_a_second_after_its_hold_time() {
     let counts = Counts::default();
-    let found = (0..SHOP_SEEDS).find_map(|seed| {
-        let run = run_scene(seed, Scene::Shop, false, Flaw::None);
+    let found = (0..SHOP_SEEDS).find(|seed| {
+        let run = run_scene(*seed, Scene::Shop, false, Flaw::None);
         counts.add(&run.world);
-        (!run.broken.is_empty()).then_some(seed)
+        !run.broken.is_empty()
     });
     if let Some(seed) = found {
         let again = run_scene(seed, Scene::Shop, true, Flaw::None);

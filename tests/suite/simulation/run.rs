@@ -129,9 +129,6 @@ async fn keep_nodes(cluster: &Arc<Cluster>) {
         let node = Node::new(format!("node{number}.{life}"), Arc::clone(world));
         world.trace(|| format!("{} starts", node.name));
         let server = Server::start(&node);
-        if cluster.live_ones().is_empty() {
-            world.shop().last_loss = Some(world.elapsed());
-        }
         cluster.joined(number, &server);
         let mut rng = world.chance(&["life"]);
         if rng.happens(world.weather.stop) {

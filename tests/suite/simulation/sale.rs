@@ -51,7 +51,7 @@ pub(crate) struct Shop {
     pub(crate) taken: BTreeMap<Gid, Vec<TakenLine>>,
     /// Since when there was always a unit left of an item.
     pub(crate) left_since: BTreeMap<ItemId, Duration>,
-    /// When a node last died, or was alone in starting: who held what, nobody renews.
+    /// When a node last died, or none lived: what it held, others take over when its lease ends.
     pub(crate) last_loss: Option<Duration>,
 }
 

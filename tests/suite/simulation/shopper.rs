@@ -163,7 +163,11 @@ impl Shopper {
                 match refusal {
                     Refusal::SoldOut(_) => Next::Again,
                     Refusal::LimitReached(_) => Next::Done,
-                    _ => {
+                    Refusal::UnknownSale
+                    | Refusal::UnknownItem(_)
+                    | Refusal::NotOpen
+                    | Refusal::Closed
+                    | Refusal::Crowded => {
                         world.fault(format!("{}: told {refusal:?}", self.name));
                         Next::Done
                     }
@@ -233,7 +237,7 @@ pub(crate) fn start_all(cluster: &Arc<Cluster>, sale: &SalePlan) {
         cluster.world.trace(|| format!("{plan:?}"));
         tokio::spawn(Shopper::new(cluster, sale, plan.clone()).run());
     }
-    tokio::spawn(stock::watch(Arc::clone(&cluster.world), sale.clone()));
+    tokio::spawn(stock::watch(Arc::clone(cluster), sale.clone()));
 }
 
 /// A node's look at what others left half done.

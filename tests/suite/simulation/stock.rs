@@ -19,6 +19,7 @@ use crate::{
 };
 
 use super::{
+    cluster::Cluster,
     invariants,
     participants::Books,
     sale::{SalePlan, Scene},
@@ -65,11 +66,16 @@ pub(crate) fn check_turned_away(world: &World, bucket: &Bucket, buyer: &Buyer, i
 }
 
 /// Looks at the stock all the time.
-pub(crate) async fn watch(world: Arc<World>, plan: SalePlan) {
+pub(crate) async fn watch(cluster: Arc<Cluster>, plan: SalePlan) {
+    let world = &cluster.world;
     loop {
-        note_what_is_left(&world, &plan);
+        note_what_is_left(world, &plan);
+        if cluster.live_ones().is_empty() {
+            // Nobody can give anything back.
+            world.shop().last_loss = Some(world.elapsed());
+        }
         if world.scene == Scene::Shop {
-            check_releases(&world, &plan);
+            check_releases(world, &plan);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -85,7 +85,7 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
         7..=13 => Mode::Saga,
         _ => Mode::Message,
     };
-    let spec = match mode {
+    let mut spec = match mode {
         Mode::Tcc | Mode::Xa => registered(gid, mode, rng),
         Mode::Workflow => workflow(gid, rng),
         Mode::Saga => saga(gid, rng),
@@ -106,7 +106,11 @@ fn plan(gid: &str, rng: &mut Rng) -> Plan {
             let ms_max = if rng.happens(500) { 500 } else { 5_000 };
             (rng.up_to_ms(ms_max), what)
         })
-        .collect();
+        .collect::<Vec<_>>();
+    // Who stops it by force has the units given back beside the holder, which no rule here knows.
+    if besides.iter().all(|(_, what)| *what != Besides::ForceStop) && rng.happens(300) {
+        hold_stock(&mut spec, rng);
+    }
     let is_prepared = is_registered || rng.happens(if mode == Mode::Message { 700 } else { 100 });
     let shares = match mode {
         Mode::Tcc | Mode::Xa => shares(&spec, rng),
@@ -182,6 +186,18 @@ fn message(gid: &str, rng: &mut Rng) -> Spec {
         }
     }
     spec
+}
+
+/// Half of its steps hold stock of a flash sale; the participants here answer for that too.
+fn hold_stock(spec: &mut Spec, rng: &mut Rng) {
+    const STOCK: &str = "stock://spring/shoe?take=1&buyer=jane";
+    let is_saga = spec.mode == Mode::Saga;
+    for urls in spec.steps.iter_mut().filter(|urls| !urls.action.starts_with("topic://")) {
+        if rng.happens(500) {
+            STOCK.clone_into(&mut urls.action);
+            urls.compensate = if is_saga { STOCK.to_owned() } else { String::new() };
+        }
+    }
 }
 
 fn workflow(gid: &str, rng: &mut Rng) -> Spec {

@@ -4,11 +4,7 @@
 mod calls;
 mod side;
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use calls::Script;
 use futures_util::future::join_all;
@@ -67,9 +63,9 @@ async fn compare(
     met: &mut BTreeMap<String, u32>,
 ) -> Option<Difference> {
     for (at, call) in script.calls.iter().enumerate() {
-        let started = Instant::now();
+        let started = (other.now)();
         let mut answers = [one.make(call).await, other.make(call).await];
-        let lasted = started.elapsed();
+        let lasted = (other.now)().since(started);
         for word in answers[0].split(" | ") {
             *met.entry(format!("{} {}", call.kind(), first_word(word))).or_default() += 1;
         }

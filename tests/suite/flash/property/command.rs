@@ -56,7 +56,15 @@ impl Command {
             Self::Record(record, hold) => {
                 format!("{:?} of {} n {}: {hold:?}", record.state.status, record.gid, record.n)
             }
-            other => format!("{other:?}"),
+            Self::Define(_)
+            | Self::Hold(_)
+            | Self::Settle(..)
+            | Self::ForceStop(..)
+            | Self::ClaimDue
+            | Self::Take(..)
+            | Self::Give(..)
+            | Self::Receive(..)
+            | Self::Acknowledge(_) => format!("{self:?}"),
         }
     }
 

@@ -89,8 +89,13 @@ impl Held {
         let rest = now.plus(Duration::from_millis(rng.below(2_000)));
         let hold = match status {
             Status::Succeed | Status::Failed => Hold::EndsForGood,
-            _ if rng.happens(400) => Hold::EndsUntil(rest),
-            _ => Hold::Kept,
+            Status::Prepared | Status::Submitted | Status::Aborting => {
+                if rng.happens(400) {
+                    Hold::EndsUntil(rest)
+                } else {
+                    Hold::Kept
+                }
+            }
         };
         let record = Record {
             gid: self.gid.clone(),

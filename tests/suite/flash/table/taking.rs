@@ -46,7 +46,7 @@ impl Table {
         if let Some(refusal) = self.refusal(buyer, cart.lines(), now) {
             return Took::Refused(refusal);
         }
-        let lines = self.take(id.clone(), buyer, cart.lines());
+        let lines = self.take(id, buyer, cart.lines());
         self.orders += 1;
         self.in_work += 1;
         if is_finished {
