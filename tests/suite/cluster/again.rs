@@ -1,4 +1,4 @@
-//! Each script's table, the store and a good part of the API once more, on a Cluster.
+//! Each script's table, the store, and a good part of the API and of flash sales once more, on a Cluster.
 
 use std::{
     process::Command,
@@ -43,4 +43,9 @@ fn the_scripts_and_the_model_of_the_store_agree() {
 #[test]
 fn whole_nodes_answer_as_ever() {
     run(&["api::saga", "api::message", "api::topics", "api::listing", "api::tcc::"], 30);
+}
+
+#[test]
+fn flash_sales_are_as_exact() {
+    run(&["flash::orders", "flash::sales", "flash::stock_branches"], 10);
 }
