@@ -67,6 +67,11 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             }
             return Ok(ordered);
         }
+        // Boxed, so that the future of all others stays small.
+        Box::pin(self.order_drawing(sale, order)).await
+    }
+
+    async fn order_drawing(&self, sale: &Arc<Sale>, order: Order) -> Result<Ordered, StoreError> {
         let mut draws_left = self.draws_of(sale, order.cart.lines().len());
         loop {
             let tried_at = self.clock.monotonic();

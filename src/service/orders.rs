@@ -92,13 +92,14 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
     ) -> Result<OrderReply, ServiceError> {
         let saga = flash.saga(wanted);
         let has_steps = !saga.state.status.is_final();
-        if has_steps {
-            self.check_backlog(&saga.spec.gid).await?;
+        // What few requests need is boxed, so that the others' future stays small.
+        if has_steps && self.worker.backlog() >= self.settings.backlog_max {
+            Box::pin(self.check_backlog(&saga.spec.gid)).await?;
         }
         let wait = waits.then(|| self.wait(Status::Succeed));
         let place = match &wait {
             _ if !has_steps => None,
-            Some(wait) => self.place_to_wait_for(wait).await?,
+            Some(wait) => Box::pin(self.place_to_wait_for(wait)).await?,
             None => self.worker.try_place(),
         };
         let gid = saga.spec.gid.clone();
@@ -185,14 +186,20 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
         let gid = held.run.global().gid().clone();
         let end = self.worker.begin(place, token, deadline, held);
         let wait = wait?;
-        let waited = self.result_of(&gid, end, &wait).await;
-        Some(self.order_result(&gid, waited).await)
+        let result = async {
+            let waited = self.result_of(&gid, end, &wait).await;
+            self.order_result(&gid, waited).await
+        };
+        Some(Box::pin(result).await)
     }
 
     async fn result_elsewhere(&self, gid: &Gid, wait: Option<Wait>) -> Option<OrderResult> {
         let wait = wait?;
-        let waited = self.result_by_asking(gid, &wait).await;
-        Some(self.order_result(gid, waited).await)
+        let result = async {
+            let waited = self.result_by_asking(gid, &wait).await;
+            self.order_result(gid, waited).await
+        };
+        Some(Box::pin(result).await)
     }
 
     async fn order_result(&self, gid: &Gid, waited: Result<(), ServiceError>) -> OrderResult {
