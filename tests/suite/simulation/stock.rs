@@ -59,6 +59,12 @@ pub(crate) fn check_turned_away(world: &World, bucket: &Bucket, buyer: &Buyer, i
     if units.unwrap_or(0) > 0 {
         world.fault(format!("{buyer}, who has {units:?} {item}, is turned away"));
     }
+    // Units may go and come back between two looks of the watch: the bucket knows when they did.
+    let reopens_at = with_bucket(world, bucket, |table| table.items.get(item)?.reopens_at);
+    let now = world.store.time().now();
+    if reopens_at.is_some_and(|at| now < at.plus(LEFT_MAX.saturating_sub(REOPENS_AFTER))) {
+        return;
+    }
     let since = world.shop().left_since.get(item).copied();
     if since.is_some_and(|since| world.elapsed() > since + LEFT_MAX) {
         world.fault(format!("{buyer} is turned away; {item} is left since {since:?}"));
