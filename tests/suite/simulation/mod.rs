@@ -92,7 +92,7 @@ fn a_seed_replays_exactly() {
 }
 
 /// Runs of a sale alone.
-const SHOP_SEEDS: u64 = 300;
+const SHOP_SEEDS: u64 = 150;
 
 #[test]
 fn the_units_of_an_order_are_for_sale_a_second_after_its_hold_time() {

@@ -59,8 +59,13 @@ pub(crate) fn check_turned_away(world: &World, bucket: &Bucket, buyer: &Buyer, i
     if units.unwrap_or(0) > 0 {
         world.fault(format!("{buyer}, who has {units:?} {item}, is turned away"));
     }
-    // Units may go and come back between two looks of the watch: the bucket knows when they did.
-    let reopens_at = with_bucket(world, bucket, |table| table.items.get(item)?.reopens_at);
+    // Units may go and come back between two looks of the watch: whichever bucket they come back to
+    // knows when they did.
+    let reopens_at = world.store.run(|tables, _| {
+        let of = |table: &Table| table.items.get(item)?.reopens_at;
+        tables.flash.buckets.values().filter_map(of).max()
+    });
+    let reopens_at = reopens_at.ok().flatten();
     let now = world.store.time().now();
     if reopens_at.is_some_and(|at| now < at.plus(LEFT_MAX.saturating_sub(REOPENS_AFTER))) {
         return;
