@@ -41,6 +41,7 @@ local function give(k, a)
     return { 'given', 0 }
   end
   item.available, item.supply = item.available - units, item.supply - units
+  item.takes = item.takes + 1
   local counts = pack_counts(in_work, orders, in_transit + 1)
   call('HSET', transfers, transfer, shard .. ';' .. name .. '=' .. integer(units))
   call('HSET', books, 'n', counts, 'i:' .. name, pack_item(item))

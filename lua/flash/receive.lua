@@ -35,6 +35,7 @@ local function receive(k, a)
   local item = unpack_item(stored[2])
   -- Not put_back: nobody says "sold out" from memory while units are under way.
   item.available, item.supply = item.available + units, item.supply + units
+  item.takes = item.takes + 1
   call('HSET', rows, field, name .. '=' .. integer(units))
   call('HSET', books, 'i:' .. name, pack_item(item))
   return 'done'

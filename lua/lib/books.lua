@@ -3,7 +3,8 @@
 --   _         what it knows of its sale:
 --             `<version>;<1 if closed, else 0>;<opens at>;<closes at>;<limit>;<most in work>`
 --   n         `<orders in work>;<orders accepted>;<transfers given and not acknowledged>`
---   i:<item>  `<share>;<supply>;<available>;<held>;<sold>;<limit>;<reopens at>;<takes>`
+--   i:<item>  `<share>;<supply>;<available>;<held>;<sold>;<limit>;<reopens at>;<takes>`;
+--             takes: how many times units were taken, or went to another bucket or came from one
 
 -- After units came back where none were left, nobody takes them for so long, in µs: by then each
 -- node that says "sold out" from memory has looked again.

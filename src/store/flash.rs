@@ -215,7 +215,7 @@ pub struct Books {
     pub limit: Option<u64>,
     /// Nobody can take any before.
     pub reopens_at: Option<Timestamp>,
-    /// How many times units were taken; it never falls.
+    /// How many times units were taken, or went to another bucket or came from one; it never falls.
     pub takes: u64,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Dry {
     pub(super) shut_until: Option<Duration>,
 }
 
-/// What would have changed if units of an item had been taken or had moved: takes and supply, by
+/// What would have changed if units of an item had been taken, supplied or moved: takes and supply, by
 /// bucket.
 pub(super) type Marks = Box<[(u64, u64)]>;
 

@@ -66,6 +66,7 @@ impl Table {
         let units = item.for_sale(now).min(most);
         if units > 0 {
             item.available -= units;
+            item.takes += 1;
             item.supply -= units;
             let (id, to) = (transfer.id.clone(), transfer.to.shard);
             let given = Given { id, to, item: transfer.item.clone(), units };
@@ -84,6 +85,7 @@ impl Table {
         let Some(item) = self.items.get_mut(&transfer.item) else { return };
         item.supply += units;
         item.available += units;
+        item.takes += 1;
         self.received.insert(id.to_owned(), (transfer.item.clone(), units));
     }
 
