@@ -2,12 +2,12 @@
 
 use axum::{
     Router,
-    http::{HeaderValue, header},
+    http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 
-use super::{error::ApiError, handlers};
+use super::{error::ApiError, flash::Refusal, handlers};
 use crate::service::ServiceError;
 
 /// The router of a node that is starting. It closes each connection, so that the next request on it
@@ -15,12 +15,15 @@ use crate::service::ServiceError;
 pub fn starting() -> Router {
     Router::new()
         .route("/healthz", get(handlers::healthz))
-        .fallback(|| std::future::ready(not_yet()))
+        .fallback(|uri: Uri| std::future::ready(not_yet(&uri)))
         .layer(axum::middleware::map_response(closing))
 }
 
-fn not_yet() -> Response {
+fn not_yet(uri: &Uri) -> Response {
     let message = "this node is starting: it waits for Redis; the request had no effect".to_owned();
+    if uri.path().starts_with("/api/flash/") {
+        return Refusal::unavailable(message).into_response();
+    }
     let retry_after = std::time::Duration::from_secs(1);
     ApiError::from(ServiceError::Unavailable { message, retry_after }).into_response()
 }

@@ -17,6 +17,7 @@ pub(super) use self::{
     orders::order,
     page::page,
     reconcile::reconcile,
+    refusal::Refusal,
     sales::{change, close, create, list, restock, show},
     stock::stock,
 };

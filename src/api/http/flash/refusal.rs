@@ -72,7 +72,7 @@ impl Refusal {
     }
 
     /// Redis does not do it now.
-    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+    pub(in crate::api::http) fn unavailable(message: impl Into<String>) -> Self {
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
         Self { retry_after: Some(UNAVAILABLE_RETRY_AFTER), ..refusal }
     }
