@@ -14,6 +14,9 @@ use super::{
 /// How many of a shard are looked at in one step.
 const PAGE: usize = 64;
 
+/// A longer span from now, a hundred years, would leave the times that a script counts exactly.
+const AFTER_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 pub(super) async fn reset(store: &RedisStore, gid: &Gid) -> Result<Changed, StoreError> {
     let shard = store.keys.of(gid);
     let mut call = Item::with_room_for(0);
@@ -29,7 +32,7 @@ pub(super) async fn reset_later_than(
     after: Duration,
     limit: usize,
 ) -> Result<(usize, bool), StoreError> {
-    let deadline = store.deadline();
+    let (after, deadline) = (after.min(AFTER_MAX), store.deadline());
     let mut n_done = 0;
     for shard in 0..store.keys.shard_count() {
         let mut n_passed = 0;
