@@ -250,6 +250,12 @@ fn checked(sale: Sale) -> Result<Sale, SaleError> {
     }
     check_count("steps", sale.steps.len(), STEPS_MAX)?;
     check_units("orders_in_work_max", sale.orders_in_work_max)?;
+    if sale.orders_in_work_max < sale.buckets as u64 {
+        let (most, buckets) = (sale.orders_in_work_max, sale.buckets);
+        // Each bucket has its part of it, and one that had none would sell nothing.
+        let told = format!("is {most}, it must be at least the number of buckets, {buckets}");
+        return Err(SaleError::invalid("orders_in_work_max", told));
+    }
     Ok(sale)
 }
 

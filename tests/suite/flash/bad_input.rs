@@ -149,10 +149,14 @@ async fn what_is_no_json_or_says_a_field_twice_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_are_no_more_buckets_than_shards() {
+async fn there_are_no_more_buckets_than_shards_and_none_without_its_part_of_the_waiting_room() {
     let shop = Shop::start(&["--shards", "4"]).await;
     let reply = create(&shop, with("buckets", json!(5))).await;
     assert_bad(&reply, "buckets", "is 5, it must be 1 to 4");
+    let mut narrow = with("buckets", json!(4));
+    narrow["orders_in_work_max"] = json!(3);
+    let reply = create(&shop, narrow).await;
+    assert_bad(&reply, "orders_in_work_max", "must be at least the number of buckets, 4");
     assert_eq!(create(&shop, with("buckets", json!(4))).await.status, 200);
 }
 
