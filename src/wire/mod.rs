@@ -23,7 +23,7 @@ mod topics;
 pub use error::BadRequest;
 pub use json_rpc::{RpcRequest, read_rpc};
 pub use overriding::{Override, apply_override};
-pub use registration::{Registration, read_registration};
+pub use registration::{BRANCH_ID_BYTES_MAX, Registration, read_registration};
 pub use request::{Request, SECONDS_MAX, STEPS_CEILING, read_request};
 pub use spec::{Limits, read_stored};
 pub use stock::{check_stock, check_stock_share};

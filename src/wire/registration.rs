@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The longest branch id in bytes, as in existing servers' SQL stores.
-const BRANCH_ID_BYTES_MAX: usize = 128;
+pub const BRANCH_ID_BYTES_MAX: usize = 128;
 
 /// What clients send besides, to be ignored with whatever is in it (protocol details, sections 1.2,
 /// 1.3 and 6), beside the fields of the general request, which some put into each body.

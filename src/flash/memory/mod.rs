@@ -3,8 +3,8 @@
 //! Redis promises that units which come back to an item that had none cannot be taken for
 //! [`REOPENS_AFTER`](crate::store::flash::REOPENS_AFTER). So "none left" is true for [`MEMORY_MAX`]
 //! after the question was sent, and whoever is turned away by then could not have had a unit. Units
-//! that are back and cannot be taken yet are as good as none, until then. While buyers ask, one look for all of them goes out every [`LOOK_EVERY`]; when nobody asks, all is
-//! forgotten.
+//! that are back and cannot be taken yet are as good as none, until then. While buyers ask, one look
+//! for all of them goes out every [`LOOK_EVERY`]; when nobody asks, all is forgotten.
 //!
 //! Buyers with a reservation, be it one that was given back, may be owed a stored answer: the
 //! memory is silent on them. They are read from the reservations between two looks that show the

@@ -25,10 +25,8 @@ use crate::{
     },
     service::StockCall,
     store::{Store, flash::FlashStore},
+    wire::BRANCH_ID_BYTES_MAX,
 };
-
-/// The longest id of a branch in bytes, as where branches are registered.
-const BRANCH_ID_BYTES_MAX: usize = 128;
 
 /// Holds, sells or gives back, once, however often it is asked.
 pub(in crate::api::http) async fn stock<S: Store + FlashStore, C: Caller, K: Clock>(
