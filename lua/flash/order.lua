@@ -30,7 +30,9 @@
 --                     stored now; held says: by this request. Units: `<item>=<units>=<left>,…`
 --   taken <units> <created at>, taken_held <units> <created at>
 --                     an earlier copy of this request stored it
---   again <units>     an earlier request of the same order, buyer and units stored it
+--   again <units> <letter>
+--                     an earlier request of the same order, buyer and units stored it; its row's
+--                     letter says what became of it
 --   other_buyer       the order is another buyer's
 --   other_cart        the buyer's order has other units
 --   unknown_sale, closed, not_open, unknown_item <item>, crowded, sold_out <item>
@@ -56,7 +58,7 @@ end
 
 -- The answer where the order has its row.
 local function earlier(row, hash, a)
-  local _, taken, stored_buyer = unpack_row(row)
+  local letter, taken, stored_buyer = unpack_row(row)
   if stored_buyer ~= ARGV[a + 2] then
     return 'other_buyer'
   end
@@ -68,7 +70,7 @@ local function earlier(row, hash, a)
       return word .. taken .. ' ' .. stored[2]
     end
   end
-  return are_same(taken, ARGV[a + 3]) and 'again ' .. taken or 'other_cart'
+  return are_same(taken, ARGV[a + 3]) and 'again ' .. taken .. ' ' .. letter or 'other_cart'
 end
 
 -- The list of such a key, which is looked at once, so that one of another type fails now.

@@ -15,7 +15,7 @@ use crate::{
     pattern::{Run, Step},
     store::{
         Store, StoreError,
-        flash::{FlashStore, Order, Ordered, Refusal, TakenLine},
+        flash::{FlashStore, Order, Ordered, Refusal, RowLetter, TakenLine},
     },
     telemetry::metrics::OrderEnd,
     worker::{Held, Place},
@@ -129,10 +129,13 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
                 };
                 Ok(OrderReply::Taken { gid, lines, result })
             }
-            Ordered::Again { lines } => {
+            Ordered::Again { lines, letter } => {
                 // It needs no place; whoever holds it goes on.
                 drop(place);
-                let result = self.result_elsewhere(&gid, wait).await;
+                let result = match self.result_elsewhere(&gid, wait).await {
+                    Some(OrderResult::Unfinished { status: None }) => Some(result_by_row(letter)),
+                    result => result,
+                };
                 Ok(OrderReply::Taken { gid, lines, result })
             }
             Ordered::OtherBuyer => Ok(OrderReply::OtherBuyer),
@@ -221,6 +224,17 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
             Some(state) => OrderResult::Unfinished { status: Some(state.status) },
             None => OrderResult::Unfinished { status: None },
         }
+    }
+}
+
+/// How an order stands whose transaction has expired, or cannot be asked for: its row outlives it.
+fn result_by_row(letter: RowLetter) -> OrderResult {
+    match letter {
+        RowLetter::Sold => OrderResult::Succeeded,
+        RowLetter::Released => {
+            OrderResult::RolledBack { reason: "the reason is no longer known".to_owned() }
+        }
+        RowLetter::Held => OrderResult::Unfinished { status: None },
     }
 }
 

@@ -137,6 +137,8 @@ pub enum Ordered {
     Again {
         /// What it took.
         lines: Vec<TakenLine>,
+        /// What became of it; known for the sale's life, while the transaction itself expires.
+        letter: RowLetter,
     },
     /// The order id is another buyer's.
     OtherBuyer,

@@ -128,6 +128,25 @@ async fn who_waits_for_the_result_hears_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_expired_is_still_told_with_its_result() {
+    let (shop, bank) = (Shop::start(&[]).await, Participant::start().await);
+    shop.sell("s", 9, json!({"steps": payment(&bank)})).await;
+    let mut body = shoes("good", "jane", 1);
+    body["wait_result"] = json!(true);
+    let told = order(&shop, "s", &body).await;
+    shop.expire(told.json()["gid"].as_str().expect("a gid"));
+    let again = order(&shop, "s", &body).await;
+    assert_eq!((again.status, again.text), (200, told.text));
+
+    bank.answers("/pay", &[Answer::Failure]);
+    body["order_id"] = json!("bad");
+    let told = order(&shop, "s", &body).await;
+    shop.expire(told.json()["gid"].as_str().expect("a gid"));
+    assert_refused(&order(&shop, "s", &body).await, "rolled_back");
+    assert_eq!(books(&shop, "s").await, (8, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_unknown_or_not_open_is_told() {
     let shop = Shop::start(&[]).await;
     let reply = buy(&shop, "none", "o", "jane", 1).await;

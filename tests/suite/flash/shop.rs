@@ -68,6 +68,12 @@ impl Shop {
         keys
     }
 
+    /// As if the retention of an ended order were over.
+    pub(super) fn expire(&self, gid: &str) {
+        let [key] = &self.bucket_keys(&format!("g:{gid}"))[..] else { panic!("{gid} is one key") };
+        redis::cmd("UNLINK").arg(key).exec(&mut connect(redis_url())).expect("removed");
+    }
+
     /// Of a sale of two buckets with a unit each: as if a node had died that gave the unit of one to
     /// the other.
     pub(super) fn leave_on_its_way(&self, id: &str) {

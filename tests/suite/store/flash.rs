@@ -141,7 +141,8 @@ async fn an_order_is_taken_once_and_its_units_end_with_its_transaction() {
         let repeat = it.store.order(item.clone()).await.unwrap();
         assert_eq!(repeat, Ordered::Taken { created_at, lines: lines.clone(), held: true });
         let again = Order { token: it.token(), ..item.clone() };
-        assert_eq!(it.store.order(again.clone()).await.unwrap(), Ordered::Again { lines });
+        let letter = RowLetter::Held;
+        assert_eq!(it.store.order(again.clone()).await.unwrap(), Ordered::Again { lines, letter });
         let others = Order { buyer: Buyer::new("john").unwrap(), ..again.clone() };
         assert_eq!(it.store.order(others).await.unwrap(), Ordered::OtherBuyer);
         let more = Order { order: OrderId::new("b").unwrap(), ..again };

@@ -81,12 +81,12 @@ impl Tables {
             Took::Refused(refusal) => Ordered::Refused(refusal),
             Took::OtherBuyer => Ordered::OtherBuyer,
             Took::OtherCart => Ordered::OtherCart,
-            Took::Before(lines) => match self.entries.get(gid) {
+            Took::Before(lines, letter) => match self.entries.get(gid) {
                 Some(entry) if entry.is_request(&item.token) => {
                     let held = entry.is_held_by(&item.token);
                     Ordered::Taken { created_at: entry.created_at, lines, held }
                 }
-                Some(_) | None => Ordered::Again { lines },
+                Some(_) | None => Ordered::Again { lines, letter },
             },
             Took::Now(lines) => {
                 let held = self.create(&as_submit(item), now)

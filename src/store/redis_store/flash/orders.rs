@@ -25,7 +25,7 @@ use super::{
         changes::{self, FORCE_STOP_REASON, Request, is_large},
         claims,
     },
-    texts::{order_field, read_taken, refusal, units_text},
+    texts::{order_field, read_letter, read_taken, refusal, units_text},
 };
 
 pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, StoreError> {
@@ -71,7 +71,12 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
             let created_at = reply.time()?.unwrap_or_else(|| reply.now());
             Ok(Ordered::Taken { created_at, lines, held })
         }
-        b"again" => Ok(Ordered::Again { lines: read_taken(&mut reply)? }),
+        b"again" => {
+            let lines = read_taken(&mut reply)?;
+            let letter = reply.text()?.as_deref().and_then(read_letter);
+            let letter = letter.ok_or_else(|| reply.unexpected("no letter of a row"))?;
+            Ok(Ordered::Again { lines, letter })
+        }
         b"other_buyer" => Ok(Ordered::OtherBuyer),
         b"other_cart" => Ok(Ordered::OtherCart),
         _ => refusal(reply).map(Ordered::Refused),

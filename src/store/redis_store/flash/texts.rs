@@ -93,16 +93,21 @@ pub(super) fn read_row(field: &str, value: &str) -> Option<ReservationRow> {
     };
     let mut parts = value.splitn(3, ';');
     let (letter, lines, buyer) = (parts.next()?, parts.next()?, parts.next()?);
-    let letter = match letter {
-        "H" => RowLetter::Held,
-        "S" => RowLetter::Sold,
-        "R" => RowLetter::Released,
-        _ => return None,
-    };
+    let letter = read_letter(letter)?;
     let lines = lines.split(',').filter(|line| !line.is_empty()).map(|line| {
         let mut parts = line.split('=');
         Some((parts.next()?.to_owned(), parts.next()?.parse().ok()?))
     });
     let lines = lines.collect::<Option<_>>()?;
     Some(ReservationRow { of, letter, buyer: buyer.to_owned(), lines })
+}
+
+/// Reads the letter of a row; `None` if it is none.
+pub(super) fn read_letter(text: &str) -> Option<RowLetter> {
+    match text {
+        "H" => Some(RowLetter::Held),
+        "S" => Some(RowLetter::Sold),
+        "R" => Some(RowLetter::Released),
+        _ => None,
+    }
 }

@@ -63,7 +63,7 @@ impl Watch {
         let mut faults = Vec::new();
         if let (Command::Order(order), Reply::Ordered(reply)) = (command, reply) {
             let lines = match reply {
-                Ordered::Taken { lines, .. } | Ordered::Again { lines } => Some(lines),
+                Ordered::Taken { lines, .. } | Ordered::Again { lines, .. } => Some(lines),
                 Ordered::OtherBuyer | Ordered::OtherCart | Ordered::Refused(_) => None,
             };
             if expected.is_some() && lines != expected.as_ref() {

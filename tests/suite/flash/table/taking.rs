@@ -17,7 +17,7 @@ use super::{Row, RowId, Table};
 pub(crate) enum Took {
     Now(Vec<TakenLine>),
     /// An earlier request of this buyer and cart did.
-    Before(Vec<TakenLine>),
+    Before(Vec<TakenLine>, RowLetter),
     OtherBuyer,
     OtherCart,
     Refused(Refusal),
@@ -40,7 +40,7 @@ impl Table {
             } else if !row.took(cart.lines()) {
                 Took::OtherCart
             } else {
-                Took::Before(row.lines.clone())
+                Took::Before(row.lines.clone(), row.letter)
             };
         }
         if let Some(refusal) = self.refusal(buyer, cart.lines(), now) {

@@ -62,9 +62,9 @@ fn the_same_order_again_is_told_what_it_took_and_takes_nothing() {
     rig.one(bucket.order("b", "john", "shoe=7"));
     let stored = bucket.snapshot(&mut rig);
     let again = Order { request: "other", ..first };
-    assert_eq!(rig.one(again), ["again", "shoe=2=7,hat=1=2"]);
+    assert_eq!(rig.one(again), ["again", "shoe=2=7,hat=1=2", "H"]);
     let turned_round = Order { units: "hat=1,shoe=2", ..again };
-    assert_eq!(rig.one(turned_round), ["again", "shoe=2=7,hat=1=2"]);
+    assert_eq!(rig.one(turned_round), ["again", "shoe=2=7,hat=1=2", "H"]);
     for units in ["shoe=2", "shoe=1,hat=1", "shoe=2,hat=1,tie=1", "shoe=2,tie=1"] {
         assert_eq!(rig.one(Order { units, ..again }), ["other_cart"]);
     }
@@ -85,7 +85,7 @@ fn a_lost_reply_is_told_again_with_its_time_and_hold() {
     rig.one(t.rest("a", 2, "S", 7));
     assert_eq!(rig.one(order), ["taken", "shoe=2=7", &now.to_string()]);
     rig.ask::<()>("DEL", &[&t.hash()]);
-    assert_eq!(rig.one(order), ["again", "shoe=2=7"], "it expired");
+    assert_eq!(rig.one(order), ["again", "shoe=2=7", "H"], "it expired");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_double_click_on_the_last_unit_is_told_the_same_twice() {
             clicks.into_iter().map(|click| rig.one(click)).collect()
         };
         assert_eq!(replies[0], ["taken", "shoe=1=0"]);
-        assert_eq!(replies[1], ["again", "shoe=1=0"]);
+        assert_eq!(replies[1], ["again", "shoe=1=0", "H"]);
         assert_eq!(replies[2], ["sold_out", "shoe"]);
         assert_eq!(bucket.shoe(&mut rig).units(), (0, 1, 0));
     }

@@ -220,11 +220,11 @@ fn an_order_that_aborts_or_has_ended_is_stopped_without_its_units() {
 #[test]
 fn a_turned_order_is_told_again_as_it_was_taken() {
     let mut rig = Rig::new();
-    for status in ["A", "C"] {
+    for (status, letter) in [("A", "R"), ("C", "S")] {
         let (bucket, t) = held(&mut rig);
         let call = if status == "A" { t.record("a", 2, "A") } else { t.finish("a", 2, "C") };
         rig.one(bucket.turn(call));
         let again = Order { request: "x", ..bucket.order("a", "jane", "shoe=2,hat=1") };
-        assert_eq!(rig.one(again), ["again", "shoe=2=7,hat=1=2"]);
+        assert_eq!(rig.one(again), ["again", "shoe=2=7,hat=1=2", letter]);
     }
 }
