@@ -1,16 +1,21 @@
 //! Gathers the items that are asked for at the same time into one call of their script: while one
-//! call is under way, the next one fills.
+//! call is under way, the next one fills. A second one goes out beside it as soon as it is worth a
+//! call, so that Redis has work while the answers of the first are on their way.
 //!
 //! A task of its own sends the calls, so that a caller that goes away leaves its batch whole. On a
 //! Cluster a call is for one slot, and each slot has its own calls ([`slots`]).
 
+mod queue;
 mod slots;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt},
+};
 use redis::{Cmd, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     clock::{Clock, Observed, SystemClock},
@@ -25,9 +30,17 @@ use super::{
     scripts::ScriptName,
     servers::{Attempt, Lane, Node, Servers},
 };
+use queue::{Entrance, Exit, queue};
 
 /// The most bytes of one call's items, so that no call keeps Redis from the others for long.
 const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The most calls under way at once. Two keep Redis busy; more would only be smaller.
+const CALLS_MAX: usize = 2;
+
+/// The fewest items of a call that goes out beside another one: an item of a smaller call would cost
+/// Redis notably more.
+const BESIDE_MIN: usize = 24;
 
 /// What the gathers of one store have in common.
 pub(super) struct Shared {
@@ -41,7 +54,7 @@ pub(super) struct Shared {
 
 /// The queue of one script.
 pub(super) struct Gather {
-    queue: mpsc::UnboundedSender<Waiting>,
+    queue: Entrance,
 }
 
 /// What a script answered for one item.
@@ -70,15 +83,14 @@ impl Gather {
         lane: Lane,
         shared: Arc<Shared>,
     ) -> Self {
-        // Not bounded: each entry is a caller that waits, and callers are bounded.
-        let (queue, waiting) = mpsc::unbounded_channel();
+        let (queue, exit) = queue();
         let called = shared.metrics.script(script.as_str());
         let is_cluster = servers.is_cluster();
         let caller = Caller { script, head, servers, lane, shared, called };
         if is_cluster {
-            tokio::spawn(slots::run(caller, waiting));
+            tokio::spawn(slots::run(caller, exit));
         } else {
-            tokio::spawn(caller.run(waiting));
+            tokio::spawn(caller.run(exit));
         }
         Self { queue }
     }
@@ -86,8 +98,7 @@ impl Gather {
     /// What the script answers for `item`, at the latest when the monotonic clock shows `deadline`.
     pub(super) async fn call(&self, item: Item, deadline: Duration) -> Result<Answer, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let stopped = || StoreError::Unreachable("the store has stopped".to_owned());
-        self.queue.send(Waiting { item, answer, deadline }).map_err(|_| stopped())?;
+        self.queue.push(Waiting { item, answer, deadline });
         // A task that is gone without an answer may have sent it.
         answered.await.unwrap_or_else(|_| Err(StoreError::Unanswered("it stopped".to_owned())))
     }
@@ -103,27 +114,25 @@ struct Caller {
 }
 
 impl Caller {
-    async fn run(self, mut queue: mpsc::UnboundedReceiver<Waiting>) {
-        let items_max = self.shared.batch_items_max;
-        let mut waiting = VecDeque::with_capacity(items_max);
-        let mut arrived = Vec::with_capacity(items_max);
+    async fn run(self, queue: Exit) {
+        let mut calls = FuturesUnordered::new();
         loop {
-            if waiting.is_empty() {
-                if queue.recv_many(&mut arrived, items_max).await == 0 {
-                    return;
+            let least = if calls.is_empty() { 1 } else { BESIDE_MIN };
+            tokio::select! {
+                biased;
+                Some(()) = calls.next() => {}
+                has_items = queue.reaches(least), if calls.len() < CALLS_MAX => {
+                    if !has_items {
+                        break;
+                    }
+                    let batch = queue.with(|items| self.next_batch(items));
+                    if !batch.is_empty() {
+                        calls.push(self.call_batch(batch));
+                    }
                 }
-                waiting.extend(arrived.drain(..));
-            }
-            while waiting.len() < items_max
-                && let Ok(next) = queue.try_recv()
-            {
-                waiting.push_back(next);
-            }
-            let batch = self.next_batch(&mut waiting);
-            if !batch.is_empty() {
-                self.call_batch(batch).await;
             }
         }
+        while calls.next().await.is_some() {}
     }
 
     /// Takes the next call's items. Those for which it is too late are not sent, and told so: their

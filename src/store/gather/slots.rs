@@ -4,19 +4,15 @@
 use std::collections::{HashMap, VecDeque};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::mpsc;
 
-use super::{Caller, Waiting};
-
-/// How many items are taken out of the queue in one go.
-const ARRIVALS_MAX: usize = 256;
+use super::{Caller, Waiting, queue::Exit};
 
 /// Calls the script for what arrives, until the queue is closed and all are answered.
-pub(super) async fn run(caller: Caller, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+pub(super) async fn run(caller: Caller, queue: Exit) {
     // The slots that have a call under way, each with those that wait for the next one.
     let mut slots: HashMap<u16, VecDeque<Waiting>> = HashMap::new();
     let mut calls = FuturesUnordered::new();
-    let mut arrived = Vec::new();
+    let mut arrived = VecDeque::new();
     let mut is_closed = false;
     let call = async |slot, batch| {
         caller.call_batch(batch).await;
@@ -25,8 +21,9 @@ pub(super) async fn run(caller: Caller, mut queue: mpsc::UnboundedReceiver<Waiti
     while !is_closed || !calls.is_empty() {
         let mut free = Vec::new();
         tokio::select! {
-            count = queue.recv_many(&mut arrived, ARRIVALS_MAX), if !is_closed => {
-                is_closed = count == 0;
+            has_items = queue.reaches(1), if !is_closed => {
+                is_closed = !has_items;
+                queue.with(|items| std::mem::swap(items, &mut arrived));
             }
             Some(slot) = calls.next() => free.push(slot),
         }
