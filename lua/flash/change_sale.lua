@@ -12,9 +12,6 @@
 --   [4] a digest of what the request asks for
 --   [5] the definition
 --
--- A sale is stored as `<version>;<created at>;<updated at>;<definition>`, times in µs. The version
--- starts with 1 and counts its changes.
---
 -- Returns now in µs, then for each item one of
 --   { done, version }     it is so, since now
 --   { repeated, digest }  a request of this id took effect before: nothing was written
@@ -33,16 +30,11 @@ local function change_sale(k, a)
   if before then
     return { 'repeated', before }
   end
-  local stored = call('HGET', sales, sale) or ''
-  local version, created_at = string.match(stored, '^(%d+);(%d+);')
-  if (version and version .. ';' .. created_at .. ';' or stored) ~= found then
+  local head, version = new_head(sales, sale, found)
+  if not head then
     return 'changed'
   end
-  version = integer((version or 0) + 1)
-  local head = version .. ';' .. (created_at or now_text) .. ';' .. now_text .. ';'
-  -- The one write that can fail, by a key of another type, comes first.
-  call('ZADD', names, '0', sale)
-  call('HSET', sales, sale, head .. definition)
+  put_entry(sales, names, sale, head .. definition)
   call('HSET', requests, request, digest)
   return { 'done', version }
 end

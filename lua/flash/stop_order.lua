@@ -37,20 +37,13 @@ local function stop_order(k, a)
   local books, buyers, rows = KEYS[k + 4], KEYS[k + 5], KEYS[k + 6]
   local gid, request, reason, field = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
 
-  local stored = call('HMGET', hash, 's', 'r')
-  if not stored[1] then
-    return 'missing'
-  end
-  local status, _, _, _, last_request = unpack_state(stored[1])
-  if last_request == request then
-    return 'done'
-  end
-  if is_final(status) then
-    return { 'ended', status }
+  local answer, why = judge_stop(hash, request, reason)
+  if answer then
+    return answer
   end
   local bucket = bucket_of(books, buyers, rows)
   local taken, buyer = held_row(bucket, field)
-  stop(hash, body, due, ended, gid, request, 'F', stored[2] and '' or reason)
+  stop(hash, body, due, ended, gid, request, 'F', why)
   if taken then
     settle_row(bucket, field, taken, buyer, 'R')
   end

@@ -1,3 +1,20 @@
+-- Whether this request still has to force it to its end: the reply where it has not, or nil, then
+-- the reason that stop is to store.
+local function judge_stop(hash, request, reason)
+  local stored = call('HMGET', hash, 's', 'r')
+  if not stored[1] then
+    return 'missing'
+  end
+  local status, _, _, _, last_request = unpack_state(stored[1])
+  if last_request == request then
+    return 'done'
+  end
+  if is_final(status) then
+    return { 'ended', status }
+  end
+  return nil, stored[2] and '' or reason
+end
+
 -- Ends what has not ended, over whoever held it. reason '' leaves the stored one.
 local function stop(hash, body, due, ended, gid, request, status, reason)
   local stored = call('HMGET', hash, 's', 'w')

@@ -10,9 +10,6 @@
 --   [2] `<version>;<created at>;` as the node found it, '' if there was no such topic
 --   [3] the list of its subscribers, '' to remove the topic
 --
--- A topic is stored as `<version>;<created at>;<updated at>;<list>`, times in µs. The version
--- starts with 1 and counts its changes.
---
 -- Returns now in µs, then for each item one of
 --   done             it is so, by this request or by an earlier copy of it
 --   changed          it is not as the node found it: nothing was written
@@ -31,19 +28,16 @@ local function change_topic(k, a)
   if call('EXISTS', done) == 1 then
     return 'done'
   end
-  local stored = call('HGET', topics, name) or ''
-  local version, created_at = string.match(stored, '^(%d+);(%d+);')
-  if (version and version .. ';' .. created_at .. ';' or stored) ~= found then
+  local head = new_head(topics, name, found)
+  if not head then
     return 'changed'
   end
-  -- The one write that can fail, by a key of another type, comes first.
   if list == '' then
+    -- First, as in put_entry: this is the one that can fail.
     call('ZREM', names, name)
     call('HDEL', topics, name)
   else
-    call('ZADD', names, '0', name)
-    local head = integer((version or 0) + 1) .. ';' .. (created_at or now_text)
-    call('HSET', topics, name, head .. ';' .. now_text .. ';' .. list)
+    put_entry(topics, names, name, head .. list)
   end
   call('HSET', done, 'name', name)
   call('PEXPIREAT', done, integer(math.floor(now / 1000) + KEPT_MS))

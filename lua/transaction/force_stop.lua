@@ -25,18 +25,8 @@ local function force_stop(k, a)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
   local gid, request, reason = ARGV[a], ARGV[a + 1], ARGV[a + 2]
 
-  local stored = call('HMGET', hash, 's', 'r')
-  if not stored[1] then
-    return 'missing'
-  end
-  local status, _, _, _, last_request = unpack_state(stored[1])
-  if last_request == request then
-    return 'done'
-  end
-  if is_final(status) then
-    return { 'ended', status }
-  end
-  return stop(hash, body, due, ended, gid, request, 'F', stored[2] and '' or reason)
+  local answer, why = judge_stop(hash, request, reason)
+  return answer or stop(hash, body, due, ended, gid, request, 'F', why)
 end
 
 return each_item(4, 1, 3, force_stop)

@@ -26,21 +26,14 @@ pub(super) struct Shard {
 pub(super) struct Keys {
     prefix: Box<str>,
     shards: Box<[Shard]>,
-    topics: Topics,
-    sales: Sales,
+    topics: Registry,
+    sales: Registry,
 }
 
-/// The keys of the topics, which are in a hash slot of their own.
+/// The keys of a registry, of topics or of flash sales, which is in a hash slot of its own.
 #[derive(Debug)]
-pub(super) struct Topics {
-    /// `<prefix>:{topics}:`, with which they begin.
-    start: Box<str>,
-}
-
-/// The keys of the registry of flash sales, which is in a hash slot of its own.
-#[derive(Debug)]
-pub(super) struct Sales {
-    /// `<prefix>:{flash}:`, with which they begin.
+pub(super) struct Registry {
+    /// `<prefix>:{topics}:` or `<prefix>:{flash}:`, with which they begin.
     start: Box<str>,
 }
 
@@ -58,8 +51,8 @@ impl Keys {
                 Shard { start: start.into(), due: due.into() }
             })
             .collect();
-        let topics = Topics { start: format!("{prefix}:{{topics}}:").into() };
-        let sales = Sales { start: format!("{prefix}:{{flash}}:").into() };
+        let topics = Registry { start: format!("{prefix}:{{topics}}:").into() };
+        let sales = Registry { start: format!("{prefix}:{{flash}}:").into() };
         Self { prefix: prefix.into(), shards, topics, sales }
     }
 
@@ -75,12 +68,12 @@ impl Keys {
     }
 
     /// The keys of the topics.
-    pub(super) fn topics(&self) -> &Topics {
+    pub(super) fn topics(&self) -> &Registry {
         &self.topics
     }
 
     /// The keys of the registry of flash sales.
-    pub(super) fn sales(&self) -> &Sales {
+    pub(super) fn sales(&self) -> &Registry {
         &self.sales
     }
 
@@ -108,8 +101,8 @@ impl Keys {
     }
 }
 
-impl Topics {
-    /// The topics by their names: a hash.
+impl Registry {
+    /// Its entries by their names: a hash.
     pub(super) fn all(&self) -> Key<'_> {
         [&self.start, "all", ""]
     }
@@ -119,21 +112,9 @@ impl Topics {
         [&self.start, "names", ""]
     }
 
-    /// Says for a while that a request was done: a hash.
+    /// Says for a while that a request was done on a topic: a hash.
     pub(super) fn done<'a>(&'a self, request: &'a Token) -> Key<'a> {
         [&self.start, "r:", request.as_str()]
-    }
-}
-
-impl Sales {
-    /// The sales by their ids: a hash.
-    pub(super) fn all(&self) -> Key<'_> {
-        [&self.start, "all", ""]
-    }
-
-    /// Their ids: a sorted set.
-    pub(super) fn names(&self) -> Key<'_> {
-        [&self.start, "names", ""]
     }
 
     /// The requests that took effect on a sale: a hash.

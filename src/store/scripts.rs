@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// One script of `lua/transaction/`, `lua/topic/` or `lua/flash/`.
+/// One script of a folder of `lua/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is described in the head of its file")]
 pub enum ScriptName {
@@ -25,12 +25,10 @@ pub enum ScriptName {
     Record,
     Rest,
     Finish,
+    FindEntry,
+    ListEntries,
     ChangeTopic,
-    FindTopic,
-    ListTopics,
     ChangeSale,
-    FindSale,
-    ListSales,
     Define,
     Order,
     Hold,
@@ -99,12 +97,10 @@ files! {
     Record: "transaction" / "record" [batch state registered whole record],
     Rest: "transaction" / "rest" [batch state registered whole due record],
     Finish: "transaction" / "finish" [batch state registered whole ending record],
-    ChangeTopic: "topic" / "change_topic" [batch],
-    FindTopic: "topic" / "find_topic" [batch],
-    ListTopics: "topic" / "list_topics" [batch],
-    ChangeSale: "flash" / "change_sale" [batch],
-    FindSale: "flash" / "find_sale" [batch],
-    ListSales: "flash" / "list_sales" [batch],
+    FindEntry: "registry" / "find_entry" [batch],
+    ListEntries: "registry" / "list_entries" [batch],
+    ChangeTopic: "topic" / "change_topic" [batch registry],
+    ChangeSale: "flash" / "change_sale" [batch registry],
     Define: "flash" / "define" [batch books],
     Order: "flash" / "order" [batch state body due ending books stock taking],
     Hold: "flash" / "hold" [batch books stock taking],

@@ -183,8 +183,7 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::Register
         | ScriptName::Abort
         | ScriptName::EndWorkflow
-        | ScriptName::FindTopic
-        | ScriptName::FindSale
+        | ScriptName::FindEntry
         | ScriptName::Record
         | ScriptName::Rest
         | ScriptName::Finish
@@ -204,10 +203,9 @@ const fn is_hot(script: ScriptName) -> bool {
         | ScriptName::ClaimDue
         | ScriptName::Take
         | ScriptName::Renew
+        | ScriptName::ListEntries
         | ScriptName::ChangeTopic
-        | ScriptName::ListTopics
         | ScriptName::ChangeSale
-        | ScriptName::ListSales
         | ScriptName::Define
         | ScriptName::StopOrder => false,
     }

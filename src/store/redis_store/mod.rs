@@ -3,7 +3,7 @@
 //! Every call becomes one item of its script, gathered with what others ask of the same script at
 //! that moment. What changes the status is in [`changes`], what a holder does in [`claims`], what
 //! is read of a stored transaction in [`reads`], what pages through all of them in [`listing`], what
-//! flash sales need in [`flash`].
+//! flash sales need in [`flash`], how their definitions and the topics are stored in [`registry`].
 
 mod changes;
 mod claims;
@@ -12,6 +12,7 @@ mod flash;
 mod later;
 mod listing;
 mod reads;
+mod registry;
 mod topics;
 
 use std::{sync::Arc, time::Duration};

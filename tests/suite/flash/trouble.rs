@@ -63,7 +63,7 @@ async fn while_redis_is_full_or_away_nothing_changes_and_then_a_request_takes_ef
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_is_asked_for_once_however_many_need_it() {
-    const ASKED: &str = "tandem_script_items_total{script=\"find_sale\"}";
+    const ASKED: &str = "tandem_script_items_total{script=\"find_entry\"}";
     let shop = Shop::start(&[]).await;
     shop.sell("s", 1_000, json!({})).await;
     let node = shop.another(&[]).await;

@@ -71,24 +71,16 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
             rig.seed(t, "SM2;r0", "w1");
             (t.rest("w1", 3, "S", 7).into(), "written")
         }
+        S::FindEntry => {
+            rig.one(t.change_topic("r0", "", "[]"));
+            (t.find_entry(), "found")
+        }
+        S::ListEntries => {
+            rig.one(t.change_topic("r0", "", "[]"));
+            (t.list_entries("-", 9), "entries")
+        }
         S::ChangeTopic => (t.change_topic("r1", "", "[]"), "done"),
-        S::FindTopic => {
-            rig.one(t.change_topic("r0", "", "[]"));
-            (t.find_topic(), "found")
-        }
-        S::ListTopics => {
-            rig.one(t.change_topic("r0", "", "[]"));
-            (t.list_topics("-", 9), "topics")
-        }
         S::ChangeSale => (t.change_sale("r1", "", "{}"), "done"),
-        S::FindSale => {
-            rig.one(t.change_sale("r0", "", "{}"));
-            (t.find_sale(), "found")
-        }
-        S::ListSales => {
-            rig.one(t.change_sale("r0", "", "{}"));
-            (t.list_sales("-", 9), "sales")
-        }
         S::Finish => {
             rig.seed(t, "SM2;r0", "w1");
             (t.finish("w1", 3, "C").into(), "written")
@@ -109,11 +101,11 @@ pub(crate) fn scene(rig: &mut Rig, script: ScriptName, t: &Transaction) -> (Item
 /// Whether it knows no transactions, but topics, or sales and their buckets.
 fn is_of_others(script: ScriptName) -> bool {
     use ScriptName as S;
-    let is_of_topics = matches!(script, S::ChangeTopic | S::FindTopic | S::ListTopics);
+    let reads_registry = matches!(script, S::FindEntry | S::ListEntries);
+    let changes_registry = matches!(script, S::ChangeTopic | S::ChangeSale);
     let is_of_bucket = matches!(script, S::Define | S::Hold | S::Settle | S::Look);
-    let is_of_registry = matches!(script, S::ChangeSale | S::FindSale | S::ListSales);
-    is_of_registry
-        || is_of_topics
+    reads_registry
+        || changes_registry
         || is_of_bucket
         || matches!(script, S::Give | S::Receive | S::Acknowledge)
 }

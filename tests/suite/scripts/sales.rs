@@ -1,10 +1,10 @@
-//! `change_sale`, `find_sale`, `list_sales`.
+//! `change_sale`; `find_entry` and `list_entries` of sales.
 
 use super::{rig::Rig, transaction::Transaction};
 
 /// What a node that read the sale says that it found.
 fn found(rig: &mut Rig, t: &Transaction) -> String {
-    let stored: String = rig.ask("HGET", &[&t.topics(), &t.gid]);
+    let stored: String = rig.ask("HGET", &[&t.entries(), &t.gid]);
     let parts: Vec<&str> = stored.splitn(3, ';').collect();
     format!("{};{};", parts[0], parts[1])
 }
@@ -12,16 +12,16 @@ fn found(rig: &mut Rig, t: &Transaction) -> String {
 #[test]
 fn a_sale_is_made_and_changed() {
     let (mut rig, t) = (Rig::new(), Transaction::new());
-    assert_eq!(rig.one(t.find_sale()), ["missing"]);
+    assert_eq!(rig.one(t.find_entry()), ["missing"]);
     let (made_at, reply) = rig.one_at(t.change_sale("r1", "", "{1}"));
     assert_eq!(reply, ["done", "1"]);
-    assert_eq!(rig.one(t.find_sale()), ["found", &format!("1;{made_at};{made_at};{{1}}")]);
+    assert_eq!(rig.one(t.find_entry()), ["found", &format!("1;{made_at};{made_at};{{1}}")]);
 
     let (changed_at, reply) =
         rig.one_at(t.change_sale("r2", &format!("1;{made_at};"), "{\"a\":\";2;\"}"));
     assert_eq!(reply, ["done", "2"]);
     let stored = format!("2;{made_at};{changed_at};{{\"a\":\";2;\"}}");
-    assert_eq!(rig.one(t.find_sale()), ["found", &stored]);
+    assert_eq!(rig.one(t.find_entry()), ["found", &stored]);
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn sales_are_listed_by_their_ids_from_behind_one_on() {
         assert_eq!(rig.one(sibling.change_sale("r", "", id)), ["done", "1"]);
     }
     let mut ids = |from: &str, limit| {
-        let reply = rig.one(t.list_sales(from, limit));
-        assert_eq!(reply[0], "sales");
+        let reply = rig.one(t.list_entries(from, limit));
+        assert_eq!(reply[0], "entries");
         reply[1..].chunks(2).map(|pair| pair[0].clone()).collect::<Vec<_>>()
     };
     assert_eq!(ids("-", 9), ["Z", "a", "a.b", "b"]);

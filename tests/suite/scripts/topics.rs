@@ -1,10 +1,10 @@
-//! `change_topic`, `find_topic`, `list_topics`.
+//! `change_topic`; `find_entry` and `list_entries` of topics.
 
 use super::{rig::Rig, transaction::Transaction};
 
 /// A topic as it is stored, without its times: `<version>;<list>`.
 fn stored(rig: &mut Rig, t: &Transaction) -> Option<String> {
-    let stored: Option<String> = rig.ask("HGET", &[&t.topics(), &t.gid]);
+    let stored: Option<String> = rig.ask("HGET", &[&t.entries(), &t.gid]);
     stored.map(|stored| {
         let parts: Vec<&str> = stored.splitn(4, ';').collect();
         format!("{};{}", parts[0], parts[3])
@@ -13,7 +13,7 @@ fn stored(rig: &mut Rig, t: &Transaction) -> Option<String> {
 
 /// What a node that read the topic says that it found.
 fn found(rig: &mut Rig, t: &Transaction) -> String {
-    let stored: String = rig.ask("HGET", &[&t.topics(), &t.gid]);
+    let stored: String = rig.ask("HGET", &[&t.entries(), &t.gid]);
     let parts: Vec<&str> = stored.splitn(3, ';').collect();
     format!("{};{};", parts[0], parts[1])
 }
@@ -21,20 +21,20 @@ fn found(rig: &mut Rig, t: &Transaction) -> String {
 #[test]
 fn a_topic_is_made_changed_and_removed() {
     let (mut rig, t) = (Rig::new(), Transaction::new());
-    assert_eq!(rig.one(t.find_topic()), ["missing"]);
+    assert_eq!(rig.one(t.find_entry()), ["missing"]);
     let (made_at, reply) = rig.one_at(t.change_topic("r1", "", "[1]"));
     assert_eq!(reply, ["done"]);
-    assert_eq!(rig.one(t.find_topic()), ["found", &format!("1;{made_at};{made_at};[1]")]);
+    assert_eq!(rig.one(t.find_entry()), ["found", &format!("1;{made_at};{made_at};[1]")]);
 
     let head = format!("1;{made_at};");
     let (changed_at, reply) = rig.one_at(t.change_topic("r2", &head, "[1;2]"));
     assert_eq!(reply, ["done"]);
-    assert_eq!(rig.one(t.find_topic()), ["found", &format!("2;{made_at};{changed_at};[1;2]")]);
+    assert_eq!(rig.one(t.find_entry()), ["found", &format!("2;{made_at};{changed_at};[1;2]")]);
 
     assert_eq!(rig.one(t.change_topic("r3", &format!("2;{made_at};"), "")), ["done"]);
-    assert_eq!(rig.one(t.find_topic()), ["missing"]);
-    assert_eq!(rig.one(t.list_topics("-", 9)), ["topics"]);
-    for key in [t.topics(), t.topic_names()] {
+    assert_eq!(rig.one(t.find_entry()), ["missing"]);
+    assert_eq!(rig.one(t.list_entries("-", 9)), ["entries"]);
+    for key in [t.entries(), t.entry_names()] {
         assert_eq!(rig.ask::<u64>("EXISTS", &[&key]), 0, "{key}");
     }
 }
@@ -91,8 +91,8 @@ fn topics_are_listed_by_their_names_from_behind_one_on() {
         rig.one(t.sibling(name).change_topic(&format!("r{name}"), "", name));
     }
     let mut names = |from: &str, limit| {
-        let reply = rig.one(t.list_topics(from, limit));
-        assert_eq!(reply[0], "topics");
+        let reply = rig.one(t.list_entries(from, limit));
+        assert_eq!(reply[0], "entries");
         let pairs = reply[1..].chunks(2);
         pairs
             .map(|pair| {
@@ -119,6 +119,6 @@ fn what_is_no_topic_is_not_written_over() {
         assert_eq!(rig.snapshot(&t), before, "{damage}");
     }
     let (mut rig, t) = (Rig::new(), Transaction::new());
-    rig.ask::<()>("HSET", &[&t.topics(), &t.gid, "garbage"]);
+    rig.ask::<()>("HSET", &[&t.entries(), &t.gid, "garbage"]);
     assert_eq!(rig.one(t.change_topic("r1", "", "[]")), ["changed"]);
 }

@@ -175,48 +175,39 @@ impl Transaction {
         ])
     }
 
-    pub(crate) fn topics(&self) -> String {
+    pub(crate) fn entries(&self) -> String {
         self.key("all")
     }
 
-    pub(crate) fn topic_names(&self) -> String {
+    pub(crate) fn entry_names(&self) -> String {
         self.key("names")
+    }
+
+    /// The topic, or the sale, that is named as the transaction is.
+    pub(crate) fn find_entry(&self) -> Item {
+        Item::new(ScriptName::FindEntry).keys([self.entries()]).args([&self.gid])
+    }
+
+    pub(crate) fn list_entries(&self, from: &str, limit: usize) -> Item {
+        Item::new(ScriptName::ListEntries)
+            .keys([self.entries(), self.entry_names()])
+            .args([from, &limit.to_string()])
     }
 
     /// Of the topic that is named as the transaction is.
     pub(crate) fn change_topic(&self, request: &str, found: &str, list: &str) -> Item {
         let done = self.key(&format!("r:{request}"));
         Item::new(ScriptName::ChangeTopic)
-            .keys([self.topics(), self.topic_names(), done])
+            .keys([self.entries(), self.entry_names(), done])
             .args([&self.gid, found, list])
-    }
-
-    pub(crate) fn find_topic(&self) -> Item {
-        Item::new(ScriptName::FindTopic).keys([self.topics()]).args([&self.gid])
-    }
-
-    pub(crate) fn list_topics(&self, from: &str, limit: usize) -> Item {
-        Item::new(ScriptName::ListTopics)
-            .keys([self.topics(), self.topic_names()])
-            .args([from, &limit.to_string()])
     }
 
     /// Of the sale that is named as the transaction is; its digest is its definition.
     pub(crate) fn change_sale(&self, request: &str, found: &str, definition: &str) -> Item {
         let requests = self.key("requests");
         Item::new(ScriptName::ChangeSale)
-            .keys([self.topics(), self.topic_names(), requests])
+            .keys([self.entries(), self.entry_names(), requests])
             .args([&self.gid, found, request, definition, definition])
-    }
-
-    pub(crate) fn find_sale(&self) -> Item {
-        Item::new(ScriptName::FindSale).keys([self.topics()]).args([&self.gid])
-    }
-
-    pub(crate) fn list_sales(&self, from: &str, limit: usize) -> Item {
-        Item::new(ScriptName::ListSales)
-            .keys([self.topics(), self.topic_names()])
-            .args([from, &limit.to_string()])
     }
 
     /// Records the state `status` with the number `n`.

@@ -1,6 +1,6 @@
 //! Flash sales in Redis.
 //!
-//! - `registry`: the definitions of all sales
+//! - `sales`: the definitions of all sales
 //! - `orders`: an order, and how its units end with its transaction
 //! - `branches`: reservations of `stock://` branches
 //! - `buckets`: what a bucket knows of its sale, and its books
@@ -11,7 +11,7 @@
 mod branches;
 mod buckets;
 pub(super) mod orders;
-mod registry;
+mod sales;
 mod scans;
 mod texts;
 mod transfers;
@@ -31,15 +31,15 @@ use super::{
 
 impl FlashStore for RedisStore {
     async fn sale(&self, id: &SaleId) -> Result<Option<Sale>, StoreError> {
-        registry::sale(self, id).await
+        sales::find(self, id).await
     }
 
     async fn change_sale(&self, change: SaleChange) -> Result<SaleChanged, StoreError> {
-        registry::change_sale(self, change).await
+        sales::change(self, change).await
     }
 
     async fn sales(&self, after: Option<&SaleId>, limit: usize) -> Result<Vec<Sale>, StoreError> {
-        registry::sales(self, after, limit).await
+        sales::list(self, after, limit).await
     }
 
     async fn define(&self, define: Define) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ use syntax::functions;
 use tandem::store::scripts::ScriptName;
 
 /// The order in which the libraries are put together: each uses those before it.
-const LIBRARIES: [&str; 14] = [
+const LIBRARIES: [&str; 15] = [
     "batch",
     "state",
     "registered",
@@ -28,6 +28,7 @@ const LIBRARIES: [&str; 14] = [
     "promotion",
     "record",
     "stopping",
+    "registry",
     "books",
     "stock",
     "taking",
@@ -35,7 +36,7 @@ const LIBRARIES: [&str; 14] = [
 ];
 
 /// Where the scripts are.
-const FOLDERS: [&str; 3] = ["transaction", "topic", "flash"];
+const FOLDERS: [&str; 4] = ["transaction", "registry", "topic", "flash"];
 
 /// The `.lua` files of a folder of `lua/`, by their names without the ending.
 fn files(folder: &str) -> BTreeMap<String, String> {

@@ -9,7 +9,7 @@ use super::{
 
 /// What a script says in its first line. A full Redis runs what is flagged `allow-oom`, so that work
 /// in hand can end, and refuses what stores new work.
-const FLAGS: [(&str, &str); 33] = [
+const FLAGS: [(&str, &str); 31] = [
     ("prepare", ""),
     ("submit", ""),
     ("promote", "allow-oom"),
@@ -27,12 +27,10 @@ const FLAGS: [(&str, &str); 33] = [
     ("record", "allow-oom"),
     ("rest", "allow-oom"),
     ("finish", "allow-oom"),
+    ("find_entry", "no-writes"),
+    ("list_entries", "no-writes"),
     ("change_topic", ""),
-    ("find_topic", "no-writes"),
-    ("list_topics", "no-writes"),
     ("change_sale", ""),
-    ("find_sale", "no-writes"),
-    ("list_sales", "no-writes"),
     ("define", ""),
     ("order", ""),
     ("hold", ""),

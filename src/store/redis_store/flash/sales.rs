@@ -1,5 +1,4 @@
-//! The registry of flash sales: definitions, read whole, and written anew if they are still as they
-//! were read.
+//! The definitions of flash sales: read whole, and written anew if they are still as they were read.
 
 use std::time::Duration;
 
@@ -18,21 +17,15 @@ use super::super::{
         scripts::ScriptName,
     },
     RedisStore,
+    registry::{self, Entry},
 };
 
-pub(super) async fn sale(store: &RedisStore, id: &SaleId) -> Result<Option<Sale>, StoreError> {
-    let mut call = Item::with_room_for(0);
-    call.key(store.keys.sales().all());
-    call.arg(id.as_str());
-    let mut reply = store.call(ScriptName::FindSale, call, store.deadline()).await?;
-    match reply.word() {
-        b"found" => unpack(id.as_str(), &reply.bytes().unwrap_or_default()).map(Some),
-        b"missing" => Ok(None),
-        _ => Err(reply.unexpected("unknown word")),
-    }
+pub(super) async fn find(store: &RedisStore, id: &SaleId) -> Result<Option<Sale>, StoreError> {
+    let stored = registry::find(store, store.keys.sales(), id.as_str()).await?;
+    stored.map(|stored| unpack(id.as_str(), &stored)).transpose()
 }
 
-pub(super) async fn change_sale(
+pub(super) async fn change(
     store: &RedisStore,
     change: SaleChange,
 ) -> Result<SaleChanged, StoreError> {
@@ -42,12 +35,7 @@ pub(super) async fn change_sale(
     let mut call = Item::with_room_for(definition.len());
     call.key(keys.all()).key(keys.names()).key(keys.requests(&sale.id));
     call.arg(sale.id.as_str());
-    match found {
-        Some((version, created_at)) => {
-            call.shown(format_args!("{version};{};", created_at.as_us()))
-        }
-        None => call.arg(""),
-    };
+    registry::found(&mut call, found);
     call.arg(request_id).arg(digest).arg(definition);
     let mut reply = store.call(ScriptName::ChangeSale, call, store.deadline()).await?;
     let field = reply.text()?.unwrap_or_default();
@@ -62,28 +50,14 @@ pub(super) async fn change_sale(
     }
 }
 
-pub(super) async fn sales(
+pub(super) async fn list(
     store: &RedisStore,
     after: Option<&SaleId>,
     limit: usize,
 ) -> Result<Vec<Sale>, StoreError> {
-    let keys = store.keys.sales();
-    let mut call = Item::with_room_for(0);
-    call.key(keys.all()).key(keys.names());
-    match after {
-        Some(id) => call.shown(format_args!("({id}")),
-        None => call.arg("-"),
-    };
-    call.shown(limit);
-    let mut reply = store.call(ScriptName::ListSales, call, store.deadline()).await?;
-    if reply.word() != b"sales" {
-        return Err(reply.unexpected("unknown word"));
-    }
-    let mut sales = Vec::new();
-    while let Some(id) = reply.text()? {
-        sales.push(unpack(&id, &reply.bytes().unwrap_or_default())?);
-    }
-    Ok(sales)
+    let after = after.map(SaleId::as_str);
+    let stored = registry::list(store, store.keys.sales(), after, limit).await?;
+    stored.iter().map(|(id, stored)| unpack(id, stored)).collect()
 }
 
 /// A definition as it is stored. What a shop left out is left out here, too.
@@ -149,21 +123,11 @@ fn pack(sale: &Sale) -> Result<Vec<u8>, StoreError> {
     })
 }
 
-/// Reads a sale as `change_sale` stores it: `<version>;<created at>;<updated at>;<definition>`.
 fn unpack(id: &str, stored: &[u8]) -> Result<Sale, StoreError> {
-    let unreadable = |why: &str| StoreError::Script {
-        script: ScriptName::FindSale.as_str(),
-        message: format!("the stored sale {id:?} cannot be read: {why}"),
-    };
-    let mut parts = stored.splitn(4, |byte| *byte == b';');
-    let mut number = || {
-        let digits = parts.next().and_then(|digits| std::str::from_utf8(digits).ok());
-        let number: Option<u64> = digits.and_then(|digits| digits.parse().ok());
-        number.ok_or_else(|| unreadable("a number is missing"))
-    };
-    let (version, created_at, updated_at) = (number()?, number()?, number()?);
-    let definition: Definition = serde_json::from_slice(parts.next().unwrap_or_default())
-        .map_err(|error| unreadable(&error.to_string()))?;
+    let entry = Entry::read("sale", id, stored)?;
+    let unreadable = |why: &str| entry.unreadable(why);
+    let definition: Definition =
+        serde_json::from_slice(entry.text).map_err(|error| unreadable(&error.to_string()))?;
     let item = |it: Offered| {
         let id = ItemId::new(&it.id).map_err(|error| unreadable(&format!("an item {error}")))?;
         Ok(SaleItem { id, supply: it.supply, limit: it.limit })
@@ -171,9 +135,9 @@ fn unpack(id: &str, stored: &[u8]) -> Result<Sale, StoreError> {
     let step = |it: Step| StepUrls { action: it.action, compensate: it.compensate };
     Ok(Sale {
         id: SaleId::new(id).map_err(|error| unreadable(&format!("its id {error}")))?,
-        version,
-        created_at: Timestamp::from_us(created_at),
-        updated_at: Timestamp::from_us(updated_at),
+        version: entry.version,
+        created_at: entry.created_at,
+        updated_at: entry.updated_at,
         is_closed: definition.closed,
         opens_at: definition.opens_at.map(Timestamp::from_us),
         closes_at: definition.closes_at.map(Timestamp::from_us),
