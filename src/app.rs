@@ -19,6 +19,7 @@ use crate::{
     branch::{CallerSettings, HttpCaller},
     clock::SystemClock,
     config::Config,
+    cores::Cores,
     flash::{Flash, Sales, StockCaller},
     local_redis::{self, LocalRedis},
     service::{Service, ServiceSettings},
@@ -62,17 +63,19 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let http_addr = listener.local_addr().context("http_addr")?;
     tracing::info!(listening = %http_addr, "starting");
     tell_who_may_ask(http_addr, config.api_token.is_some());
+    let cores = Cores::start(config.worker_threads).context("worker_threads")?;
     let (routers, current_router) = watch::channel(http::starting());
-    let serving = tokio::spawn(http::serve(listener, current_router, stop.clone()));
+    let serving = http::serve(listener, cores.clone(), current_router, stop.clone());
+    let serving = tokio::spawn(serving);
     let served = match &config.redis_url {
-        Some(url) => serve_on(url.as_str(), &config, http_addr, &routers, &stop).await,
+        Some(url) => serve_on(url.as_str(), &config, http_addr, &cores, &routers, &stop).await,
         None => {
             let starting = LocalRedis::start(local_redis::Options::new(&config.data_dir));
             let local = tokio::select! {
                 local = starting => local?,
                 () = stop.cancelled() => return Ok(()),
             };
-            let served = serve_on(local.url(), &config, http_addr, &routers, &stop).await;
+            let served = serve_on(local.url(), &config, http_addr, &cores, &routers, &stop).await;
             local.stop().await;
             served
         }
@@ -91,6 +94,7 @@ async fn serve_on(
     url: &str,
     config: &Config,
     http_addr: SocketAddr,
+    cores: &Cores,
     routers: &watch::Sender<Router>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -154,7 +158,7 @@ async fn serve_on(
         HttpSettings { body_bytes_max: config.body_bytes_max, api_token: config.api_token.clone() };
     let router = http::router(service, flash, settings, Arc::clone(&metrics));
 
-    worker.start();
+    worker.start(cores.clone());
     let _starting = routers.send_replace(router);
     tracing::info!(%http_addr, process_start_id, "serving");
     let upkeep = tokio::spawn(upkeep(metrics, store));

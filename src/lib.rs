@@ -19,6 +19,7 @@
 //! - [`reconcile`]: asks a node to recount a flash sale
 //! - [`model`]: the values that all of them speak of
 //! - [`clock`]: the only caller of the system clock
+//! - [`cores`]: the threads that serve
 //! - [`telemetry`]: metric names, labels and units; logs
 //! - [`demo`]: nodes, a Redis and a small bank, and what becomes of four transactions
 //!
@@ -30,6 +31,7 @@ pub mod app;
 pub mod branch;
 pub mod clock;
 pub mod config;
+pub mod cores;
 pub mod demo;
 pub mod flash;
 pub mod health;

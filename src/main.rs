@@ -70,8 +70,8 @@ fn redis_child(flags: &ArgMatches) -> ExitCode {
 fn run(config: Config) -> anyhow::Result<()> {
     logging::install(&config.log, config.log_format)?;
     install_cryptography()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.worker_threads)
+    // The thread of what all share: the calls of Redis, timers, upkeep. `app` starts the others.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be made")?;

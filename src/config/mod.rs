@@ -136,7 +136,8 @@ settings! {
     /// How long a stop waits for the work in hand.
     drain_timeout: Duration = "10s", Span { min: "0s", max: "1h" };
 
-    /// Threads that run tandem; auto is one a core.
+    /// Threads that serve connections and transactions, beside one for what they share; auto is one
+    /// a core.
     worker_threads: usize = "auto", Threads;
 
     /// What is logged, such as `info` or `info,tandem::store=debug`.

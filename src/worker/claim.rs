@@ -12,6 +12,7 @@ use super::{Held, Place, Worker, agenda::Agendum};
 use crate::{
     branch::Caller,
     clock::Clock,
+    cores::{Cores, Seat},
     model::{Gid, Timestamp},
     store::{Claimed, Store, StoreError, TakeReply},
 };
@@ -23,7 +24,7 @@ const CLAIM_MAX: usize = 100;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
-    pub(super) async fn claim_until_drained(self: &Arc<Self>) {
+    pub(super) async fn claim_until_drained(self: &Arc<Self>, cores: &Cores) {
         loop {
             if self.is_draining() {
                 return;
@@ -31,7 +32,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             let look_every = self.settings.look_every;
             match self.agenda.next(self.clock.redis_now(), self.clock.monotonic(), look_every) {
                 Agendum::Look(shards) => {
-                    if let Err(error) = self.look_at(&shards).await {
+                    if let Err(error) = self.look_at(&shards, cores).await {
                         self.wait_for_redis(&error).await;
                     } else if self.places.available_permits() == 0 {
                         self.wait_for_a_place().await;
@@ -51,15 +52,21 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
 
     /// Claims what is due in `shards`, as far as there are places. The places are taken first, so
     /// that nothing is claimed that then waits.
-    async fn look_at(self: &Arc<Self>, shards: &[usize]) -> Result<(), StoreError> {
+    async fn look_at(self: &Arc<Self>, shards: &[usize], cores: &Cores) -> Result<(), StoreError> {
         let each = (self.places.available_permits() / shards.len().max(1)).clamp(1, CLAIM_MAX);
-        let looks = join_all(shards.iter().map(|&shard| self.look_at_one(shard, each))).await;
+        let looks =
+            join_all(shards.iter().map(|&shard| self.look_at_one(shard, each, cores))).await;
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         self.metrics.backlog.set(self.backlog() as f64);
         looks.into_iter().collect()
     }
 
-    async fn look_at_one(self: &Arc<Self>, shard: usize, limit: usize) -> Result<(), StoreError> {
+    async fn look_at_one(
+        self: &Arc<Self>,
+        shard: usize,
+        limit: usize,
+        cores: &Cores,
+    ) -> Result<(), StoreError> {
         let mut places = Vec::with_capacity(limit);
         while places.len() < limit
             && let Some(place) = self.try_place()
@@ -75,17 +82,18 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         }
         for (due, place) in claimed.due.into_iter().zip(places) {
             self.metrics.due_lag.record(self.clock.redis_now().since(due.due_at));
-            self.take(due, place, deadline);
+            self.take(due, place, deadline, cores.seat());
         }
         Ok(())
     }
 
     /// The second step of a claim, then the round, in a task of their own.
-    fn take(self: &Arc<Self>, due: Claimed, place: Place, deadline: Duration) {
+    fn take(self: &Arc<Self>, due: Claimed, place: Place, deadline: Duration, seat: Seat) {
         let worker = Arc::clone(self);
         let gid = due.gid.clone();
-        self.spawn(&gid, async move {
-            let _place = place;
+        let runtime = seat.runtime().clone();
+        self.spawn(&runtime, &gid, async move {
+            let (_place, _seat) = (place, seat);
             if !worker.still_holds(&due.gid).await {
                 worker.take_and_run(&due.gid, due.score, deadline).await;
             }

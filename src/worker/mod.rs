@@ -33,7 +33,10 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -41,6 +44,7 @@ use crate::{
     alert::Alerts,
     branch::Caller,
     clock::Clock,
+    cores::Cores,
     model::{Gid, Timestamp, Token, Tokens},
     pattern::{Policy, Run, Step},
     store::{Durability, Store, Taken},
@@ -168,10 +172,11 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         })
     }
 
-    /// Starts to claim and to renew, until [`Worker::drain`].
-    pub fn start(self: &Arc<Self>) {
+    /// Starts to claim and to renew, until [`Worker::drain`]. What is claimed is shared out among
+    /// `cores`.
+    pub fn start(self: &Arc<Self>, cores: Cores) {
         let claiming = Arc::clone(self);
-        self.tasks.spawn(async move { claiming.claim_until_drained().await });
+        self.tasks.spawn(async move { claiming.claim_until_drained(&cores).await });
         let renewing = Arc::clone(self);
         self.tasks.spawn(async move { renewing.renew_until_stopped().await });
     }
@@ -263,7 +268,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         self.clock.monotonic() + self.settings.lease
     }
 
-    /// Drives what this node holds by `token` in a task of its own. The receiver hears how the round
+    /// Drives what this node holds by `token` in a task of its own, on the caller's runtime. The
+    /// receiver hears how the round
     /// ended, or is closed when it broke off.
     pub fn begin(
         self: &Arc<Self>,
@@ -275,7 +281,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         let (teller, listener) = oneshot::channel();
         let worker = Arc::clone(self);
         let gid = held.run.global().gid().clone();
-        self.spawn(&gid, async move {
+        self.spawn(&Handle::current(), &gid, async move {
             let _place = place;
             let end = worker.hold(token, deadline, held).await;
             // Nobody waits for most of them.
@@ -284,27 +290,33 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         listener
     }
 
-    /// Runs `work` on `gid` in a task and a span of its own; a panic there ends this work alone.
-    fn spawn(self: &Arc<Self>, gid: &Gid, work: impl Future<Output = ()> + Send + 'static) {
-        let worker = Arc::clone(self);
+    /// Runs `work` on `gid` in a task of its own on `runtime`.
+    fn spawn(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        gid: &Gid,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
         // Boxed at once: a round is some KB, which each layer around it would move.
-        let work = Box::pin(work);
-        let working = async move {
-            let stopped = worker.stopped.cancelled();
-            let caught = AssertUnwindSafe(work).catch_unwind();
-            tokio::select! {
-                biased;
-                () = stopped => {}
-                end = caught => {
-                    if end.is_err() {
-                        worker.metrics.panics.increment(1);
-                        tracing::error!("the work on a transaction panicked; its lease ends, then it is tried again");
-                    }
+        let working = Arc::clone(self).work(Box::pin(work));
+        let span = tracing::info_span!("transaction", gid = %gid.printable());
+        self.tasks.spawn_on(working.instrument(span), runtime);
+    }
+
+    /// Does `work` until nothing is done any more; a panic in it ends it alone.
+    async fn work(self: Arc<Self>, work: impl Future<Output = ()>) {
+        let stopped = self.stopped.cancelled();
+        let caught = AssertUnwindSafe(work).catch_unwind();
+        tokio::select! {
+            biased;
+            () = stopped => {}
+            end = caught => {
+                if end.is_err() {
+                    self.metrics.panics.increment(1);
+                    tracing::error!("the work on a transaction panicked; its lease ends, then it is tried again");
                 }
             }
-        };
-        self.tasks
-            .spawn(working.instrument(tracing::info_span!("transaction", gid = %gid.printable())));
+        }
     }
 
     /// One round under a registered hold.

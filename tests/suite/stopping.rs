@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tandem::{
     branch::Caller,
     clock::Clock,
+    cores::Cores,
     model::{BranchCall, Mode, Outcome, Protocol, Status, Timestamp, Tokens},
     store::Store,
     telemetry::metrics::Metrics,
@@ -54,7 +55,7 @@ async fn what_ends_while_the_node_stops_has_ended_and_is_not_handed_back() {
         "node",
         WorkerSettings::default(),
     );
-    worker.start();
+    worker.start(Cores::here());
     caller.begun.notified().await;
 
     let drained = tokio::join!(worker.drain(Duration::from_secs(5)), async {

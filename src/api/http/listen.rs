@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::cores::{Cores, Seat};
+
 /// A client may take this long for a request's head, and so may lie idle between two requests.
 /// Longer than clients and proxies keep an idle connection for reuse, so that none of them sends a
 /// request into one that is just being closed.
@@ -22,10 +24,11 @@ const HEAD_MAX: Duration = Duration::from_secs(120);
 /// Before the next try to accept, when that failed; most often no file descriptor is left.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// Serves until `stop`, then finishes the requests under way and returns. A connection is served by
-/// the router that `routers` holds when it is made.
+/// Serves on `cores` until `stop`, then finishes the requests under way and returns. A connection is
+/// served by the router that `routers` holds when it is made.
 pub async fn serve(
     listener: TcpListener,
+    cores: Cores,
     routers: watch::Receiver<Router>,
     stop: CancellationToken,
 ) {
@@ -39,7 +42,10 @@ pub async fn serve(
                 Ok((stream, _)) => {
                     is_failing = false;
                     let router = routers.borrow().clone();
-                    connections.spawn(connection(stream, router, stop.clone()));
+                    let seat = cores.seat();
+                    let runtime = seat.runtime().clone();
+                    let serving = connection(stream, seat, router, stop.clone());
+                    connections.spawn_on(serving, &runtime);
                 }
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
@@ -58,12 +64,15 @@ pub async fn serve(
 }
 
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Without it small answers may wait for the client's acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection broke before its first request");
-        return;
-    }
+async fn connection(stream: TcpStream, seat: Seat, router: Router, stop: CancellationToken) {
+    let _seat = seat;
+    let stream = match prepare(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "a connection broke before its first request");
+            return;
+        }
+    };
     let service = TowerToHyperService::new(router);
     let mut serving = pin!(
         http1::Builder::new()
@@ -84,6 +93,13 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     if let Err(error) = served {
         tracing::debug!(%error, "a connection broke");
     }
+}
+
+/// Brings a socket that was accepted elsewhere to this thread's runtime.
+fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
+    // Without it small answers may wait for the client's acknowledgement.
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream.into_std()?)
 }
 
 /// The client went away between its call and the accept.

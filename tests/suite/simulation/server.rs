@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tandem::{
     clock::Clock,
+    cores::Cores,
     flash::{Flash, Sales},
     model::Timestamp,
     pattern::Policy,
@@ -83,7 +84,7 @@ impl Server {
             Arc::clone(&metrics),
             service_settings,
         );
-        worker.start();
+        worker.start(Cores::here());
         if SalePlan::of(node.world.seed, node.world.scene, Timestamp::default()).is_some() {
             let node = Arc::clone(node);
             tokio::spawn(async move {
