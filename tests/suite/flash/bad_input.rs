@@ -149,6 +149,25 @@ async fn what_is_no_json_or_says_a_field_twice_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_refused_with_a_reason() {
+    let shop = Shop::start(&["--body-bytes-max", "4KiB"]).await;
+    let long = " ".repeat(4097);
+    for (method, path) in [
+        (Method::POST, ""),
+        (Method::PATCH, "/s"),
+        (Method::POST, "/s/restock"),
+        (Method::POST, "/s/close"),
+        (Method::POST, "/s/orders"),
+    ] {
+        let path = format!("/api/flash/sales{path}");
+        let reply = shop.send(method, &path, "application/json", long.clone()).await;
+        assert_eq!((reply.status, &reply.json()["reason"]), (413, &json!("too_large")), "{path}");
+        assert!(reply.message().contains("4097 bytes, at most 4096 are allowed"), "{reply:?}");
+    }
+    assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_no_more_buckets_than_shards_and_none_without_its_part_of_the_waiting_room() {
     let shop = Shop::start(&["--shards", "4"]).await;
     let reply = create(&shop, with("buckets", json!(5))).await;

@@ -9,7 +9,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{api::http::reply, service::ServiceError};
+use crate::{
+    api::http::{body::BodyError, reply},
+    service::ServiceError,
+};
 
 /// What stands between two tries, where a sale is crowded: orders in work come to an end meanwhile.
 const CROWDED_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -105,6 +108,16 @@ impl From<ServiceError> for Refusal {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
             }
         }
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let reason = match error {
+            BodyError::AnnouncedTooLarge { .. } | BodyError::TooLarge { .. } => "too_large",
+            BodyError::Unread(_) => "bad_request",
+        };
+        Self::new(error.status(), reason, error.to_string())
     }
 }
 

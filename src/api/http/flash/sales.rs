@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::http::{
         Api,
-        body::RequestBody,
+        body::{BodyError, RequestBody},
         finish::finish,
         number::{Pairs, text},
         reply,
@@ -37,8 +37,9 @@ pub(in crate::api::http) type SalePath = Result<Path<String>, PathRejection>;
 /// Makes a sale.
 pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let Asked { request_id, what } = sale_request::new_sale(&body)?;
     check_steps(&api, &what.steps)?;
     let sales = Arc::clone(api.flash().sales());
@@ -49,8 +50,9 @@ pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Cl
 pub(in crate::api::http) async fn change<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what } = sale_request::changes(&body)?;
     check_steps(&api, what.steps.as_deref().unwrap_or_default())?;
@@ -62,8 +64,9 @@ pub(in crate::api::http) async fn change<S: Store + FlashStore, C: Caller, K: Cl
 pub(in crate::api::http) async fn restock<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what } = sale_request::restock(&body)?;
     let sales = Arc::clone(api.flash().sales());
@@ -74,8 +77,9 @@ pub(in crate::api::http) async fn restock<S: Store + FlashStore, C: Caller, K: C
 pub(in crate::api::http) async fn close<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what: () } = sale_request::close(&body)?;
     let sales = Arc::clone(api.flash().sales());
