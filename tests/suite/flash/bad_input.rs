@@ -249,8 +249,30 @@ async fn an_unknown_sale_is_404_whatever_is_asked_of_it() {
             assert_eq!((reply.status, &told["reason"]), (404, &json!("unknown_sale")), "{path}");
         }
     }
-    for (query, field) in [("limit=0", "limit"), ("limit=x", "limit"), ("after=a%2Fb", "after")] {
-        assert_bad(&shop.get(&format!("/api/flash/sales?{query}")).await, field, field);
-    }
     assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_has_the_keys_that_are_known_each_once_and_good() {
+    let shop = Shop::start(&[]).await;
+    create(&shop, good()).await;
+    for (path, field, telling) in [
+        ("sales?limit=0", "limit", "from 1 to 100"),
+        ("sales?limit=x", "limit", "from 1 to 100"),
+        ("sales?after=a%2Fb", "after", "letters"),
+        (
+            "sales?foo=1",
+            "foo",
+            "there is no \"foo\" in the query of this URL; there are: after, limit",
+        ),
+        ("sales?after=a&Limit=1", "Limit", "there are: after, limit"),
+        ("sales?limit=1&limit=2", "limit", "twice"),
+        ("sales/s?foo=1", "foo", "there are: none"),
+        ("openapi.json?v", "v", "there are: none"),
+    ] {
+        assert_bad(&shop.get(&format!("/api/flash/{path}")).await, field, telling);
+    }
+    for path in ["sales", "sales?after=&limit=1", "sales/s", "sales/s?", "openapi.json"] {
+        assert_eq!(shop.get(&format!("/api/flash/{path}")).await.status, 200, "{path}");
+    }
 }

@@ -9,6 +9,7 @@ use axum::{
 };
 
 use super::{
+    query,
     refusal::Refusal,
     sale_reply::{PageReply, SaleReply},
     sale_request::{self, Asked},
@@ -24,7 +25,7 @@ use crate::{
     branch::Caller,
     clock::Clock,
     flash::{SaleError, SaleStatus},
-    model::{StepUrls, clip, flash::SaleId},
+    model::{StepUrls, flash::SaleId, quoted},
     store::{Store, flash::FlashStore},
 };
 
@@ -90,7 +91,9 @@ pub(in crate::api::http) async fn close<S: Store + FlashStore, C: Caller, K: Clo
 pub(in crate::api::http) async fn show<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
+    pairs: Pairs,
 ) -> Result<Response, Refusal> {
+    query::check(&pairs, &[])?;
     let status = api.flash().sales().status(&sale_id(path)?).await?;
     Ok(reply::json(StatusCode::OK, &SaleReply::from(&status)))
 }
@@ -100,13 +103,14 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
     State(api): State<Api<S, C, K>>,
     pairs: Pairs,
 ) -> Result<Response, Refusal> {
+    query::check(&pairs, &["after", "limit"])?;
     let after = text(&pairs, "after").map(|after| {
         SaleId::new(after).map_err(|error| Refusal::bad("after", format!("after {error}")))
     });
     let limit = text(&pairs, "limit").map(|limit| {
         let number = limit.parse().ok().filter(|number| (1..=PAGE_MAX).contains(number));
         number.ok_or_else(|| {
-            let found = clip(limit, 64);
+            let found = quoted(limit);
             let told = format!("limit is {found}, it must be a whole number from 1 to {PAGE_MAX}");
             Refusal::bad("limit", told)
         })
@@ -120,7 +124,7 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
 pub(super) fn sale_id(path: SalePath) -> Result<SaleId, Refusal> {
     let id = path.map(|Path(id)| id).unwrap_or_default();
     // What cannot be an id was never a sale's.
-    SaleId::new(&id).map_err(|_| Refusal::unknown_sale(clip(&id, 64)))
+    SaleId::new(&id).map_err(|_| Refusal::unknown_sale(quoted(&id)))
 }
 
 /// What is begun is finished, also when the client goes away: a sale that only a part of its buckets
