@@ -313,6 +313,9 @@ async fn what_would_stay_held_or_is_no_stock_is_refused_and_nothing_is_stored() 
     }
     for (query, field) in [
         ("take=1&buyer=b&branch_id=01&op=try", "gid"),
+        ("take=1&buyer=b&gid=g%0a&branch_id=01&op=try", "gid"),
+        ("take=1&buyer=b&gid=%0d%0a&branch_id=01&op=action", "gid"),
+        ("take=1&buyer=b&gid=a%3bb&branch_id=01&op=try", "gid"),
         ("take=1&buyer=b&gid=g&op=try", "branch_id"),
         ("take=1&buyer=b&gid=g&branch_id=01", "op"),
         ("take=1&buyer=b&gid=g&branch_id=01&op=dance", "op"),
