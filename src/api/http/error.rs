@@ -110,7 +110,7 @@ fn later(status: StatusCode, message: &str, retry_after: Duration) -> Response {
 }
 
 /// Rounded up, and at least 1: `Retry-After: 0` would be an invitation to a busy loop.
-fn whole_seconds(span: Duration) -> u64 {
+pub(super) fn whole_seconds(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }
 

@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
-    api::http::{body::BodyError, reply},
+    api::http::{body::BodyError, error::whole_seconds, reply},
     service::ServiceError,
 };
 
@@ -125,9 +125,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = reply::json(self.status, &self);
         if let Some(span) = self.retry_after {
-            // Rounded up, and at least 1: 0 would be an invitation to a busy loop.
-            let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-            let seconds = HeaderValue::from(seconds.max(1));
+            let seconds = HeaderValue::from(whole_seconds(span));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response

@@ -24,13 +24,10 @@ use crate::{
     },
     branch::Caller,
     clock::Clock,
-    flash::{SaleError, SaleStatus},
+    flash::{SALES_PAGE_MAX, SaleError, SaleStatus},
     model::{StepUrls, flash::SaleId, quoted},
     store::{Store, flash::FlashStore},
 };
-
-/// The most sales of a page.
-const PAGE_MAX: usize = 100;
 
 /// A sale's id as it stands in the path.
 pub(in crate::api::http) type SalePath = Result<Path<String>, PathRejection>;
@@ -108,10 +105,11 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
         SaleId::new(after).map_err(|error| Refusal::bad("after", format!("after {error}")))
     });
     let limit = text(&pairs, "limit").map(|limit| {
-        let number = limit.parse().ok().filter(|number| (1..=PAGE_MAX).contains(number));
+        let number = limit.parse().ok().filter(|number| (1..=SALES_PAGE_MAX).contains(number));
         number.ok_or_else(|| {
             let found = quoted(limit);
-            let told = format!("limit is {found}, it must be a whole number from 1 to {PAGE_MAX}");
+            let told =
+                format!("limit is {found}, it must be a whole number from 1 to {SALES_PAGE_MAX}");
             Refusal::bad("limit", told)
         })
     });
