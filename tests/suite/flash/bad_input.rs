@@ -235,18 +235,21 @@ async fn a_change_that_cannot_be_changes_nothing() {
 async fn an_unknown_sale_is_404_whatever_is_asked_of_it() {
     let shop = Shop::start(&[]).await;
     let restock = json!({"request_id": "r", "items": [{"id": "shoe", "add": 1}]});
-    for id in ["none", "a%20b", "%ff", "x".repeat(40).as_str()] {
+    let order = json!({"order_id": "o", "buyer": "b", "items": [{"id": "shoe", "take": 1}]});
+    for id in ["none", "a%20b", "%ff", "x".repeat(5_000).as_str()] {
         for (method, path, body) in [
             (Method::GET, "", json!(null)),
             (Method::PATCH, "", json!({"request_id": "r", "limit": 1})),
             (Method::POST, "/restock", restock.clone()),
             (Method::POST, "/close", json!({"request_id": "r"})),
             (Method::POST, "/reconcile", json!(null)),
+            (Method::POST, "/orders", order.clone()),
         ] {
             let path = format!("/api/flash/sales/{id}{path}");
             let reply = shop.send(method, &path, "application/json", body.to_string()).await;
             let told = reply.json();
             assert_eq!((reply.status, &told["reason"]), (404, &json!("unknown_sale")), "{path}");
+            assert!(reply.message().len() < 200, "{reply:?}");
         }
     }
     assert_eq!(shop.everything(), []);

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     api::http::{body::BodyError, error::whole_seconds, reply},
+    model::quoted,
     service::ServiceError,
 };
 
@@ -64,7 +65,7 @@ impl Refusal {
 
     /// There is no sale of this name.
     pub(super) fn unknown_sale(sale: &str) -> Self {
-        let told = format!("there is no sale {sale:?}: see GET /api/flash/sales");
+        let told = format!("there is no sale {:?}: see GET /api/flash/sales", quoted(sale));
         Self::new(StatusCode::NOT_FOUND, "unknown_sale", told)
     }
 

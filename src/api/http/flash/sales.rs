@@ -122,7 +122,7 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
 pub(super) fn sale_id(path: SalePath) -> Result<SaleId, Refusal> {
     let id = path.map(|Path(id)| id).unwrap_or_default();
     // What cannot be an id was never a sale's.
-    SaleId::new(&id).map_err(|_| Refusal::unknown_sale(quoted(&id)))
+    SaleId::new(&id).map_err(|_| Refusal::unknown_sale(&id))
 }
 
 /// What is begun is finished, also when the client goes away: a sale that only a part of its buckets

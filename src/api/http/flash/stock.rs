@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 
@@ -31,9 +31,11 @@ use crate::{
 /// Holds, sells or gives back, once, however often it is asked.
 pub(in crate::api::http) async fn stock<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
-    Path((sale, item)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     pairs: Pairs,
 ) -> Response {
+    // What is not UTF-8 is no id, as what is empty is none.
+    let (sale, item) = path.map(|Path(ids)| ids).unwrap_or_default();
     let call = match read(&sale, &item, &pairs) {
         Ok(call) => call,
         Err(refusal) => return refusal.into_response(),
