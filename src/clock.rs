@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::model::Timestamp;
+use crate::model::{Timestamp, micros};
 
 /// The times that the rooms ask for; a test drives them by hand.
 pub trait Clock: Send + Sync + 'static {
@@ -143,10 +143,6 @@ impl Clock for SystemClock {
     fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send {
         tokio::time::sleep(span)
     }
-}
-
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn signed(us: u64) -> i64 {

@@ -21,7 +21,7 @@
 //! - [`clock`]: the only caller of the system clock
 //! - [`cores`]: the threads that serve
 //! - [`telemetry`]: metric names, labels and units; logs
-//! - [`demo`]: nodes, a Redis and a small bank, and what becomes of four transactions
+//! - [`demo`]: nodes, a Redis and a small bank, what becomes of seven transactions, and a flash sale
 //!
 //! `ARCHITECTURE.md` says who may use whom, and why.
 

@@ -38,11 +38,7 @@ impl Api {
     /// POSTs a transaction, or a branch of one, to the node at `base`; `call` is what to do with it,
     /// such as `submit`.
     pub(super) async fn send(&self, base: &str, call: &str, body: &Value) -> anyhow::Result<Reply> {
-        let url = format!("{base}/api/dtmsvr/{call}");
-        let response = self.client.post(&url).json(body).send().await;
-        let response = response.with_context(|| format!("{call} was not answered"))?;
-        let status = response.status().as_u16();
-        let text = response.text().await.with_context(|| format!("{call} was cut off"))?;
+        let (status, text) = self.post(&format!("{base}/api/dtmsvr/{call}"), body).await?;
         let reply: Value = serde_json::from_str(&text).unwrap_or_default();
         let message = reply["message"].as_str().unwrap_or_default().to_owned();
         Ok(Reply { status, message })
@@ -86,18 +82,20 @@ impl Api {
 
     /// The status of `gid`, as the node at `base` sees it.
     pub(super) async fn status(&self, base: &str, gid: &str) -> anyhow::Result<String> {
-        let url = format!("{base}/api/dtmsvr/query?gid={gid}");
-        let answered = async { self.client.get(&url).send().await?.json::<Value>().await };
-        let found = answered.await.context("query was not answered")?;
+        let found = self.query(base, gid).await?;
         Ok(found["transaction"]["status"].as_str().unwrap_or("unknown").to_owned())
     }
 
     /// Which branches of `gid` are stored, as the node at `base` sees it.
     pub(super) async fn branches(&self, base: &str, gid: &str) -> anyhow::Result<Vec<String>> {
+        Ok(branch_ids(&self.query(base, gid).await?["branches"]))
+    }
+
+    /// What the node at `base` answers of `gid`, be it that it cannot tell now.
+    async fn query(&self, base: &str, gid: &str) -> anyhow::Result<Value> {
         let url = format!("{base}/api/dtmsvr/query?gid={gid}");
         let answered = async { self.client.get(&url).send().await?.json::<Value>().await };
-        let found = answered.await.context("query was not answered")?;
-        Ok(branch_ids(&found["branches"]))
+        answered.await.context("query was not answered")
     }
 
     /// Waits until the branch is stored, as the node at `base` sees it.
@@ -120,12 +118,7 @@ impl Api {
         body: &Value,
     ) -> anyhow::Result<Vec<String>> {
         let url = format!("{base}/api/dtmsvr/prepareWorkflow");
-        let answered = async {
-            let response = self.client.post(&url).json(body).send().await?.error_for_status()?;
-            response.json::<Value>().await
-        };
-        let found = answered.await.context("prepareWorkflow was not answered well")?;
-        Ok(branch_ids(&found["progresses"]))
+        Ok(branch_ids(&self.post_well(&url, body).await?["progresses"]))
     }
 
     /// Calls a branch of `gid` at its service, as a client that does so itself; answers the HTTP

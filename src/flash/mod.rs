@@ -34,7 +34,7 @@ pub use error::SaleError;
 pub use orders::{OrderSaga, Wanted};
 pub use reconcile::{Difference, Reconciled, RowCounts};
 pub use sales::Sales;
-pub use status::{ItemStatus, SalePage, SaleState, SaleStatus};
+pub use status::{ItemStatus, PAGE_MAX as SALES_PAGE_MAX, SalePage, SaleState, SaleStatus};
 
 use std::sync::Arc;
 

@@ -17,9 +17,11 @@ use crate::{
     },
 };
 
-/// How many sales a page of the list has if it is not said, and at most.
+/// How many sales a page of the list has if it is not said.
 const PAGE: usize = 20;
-const PAGE_MAX: usize = 100;
+
+/// How many it has at most.
+pub const PAGE_MAX: usize = 100;
 
 /// Whether orders are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +110,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         Ok(self.status_of(sale).await?)
     }
 
-    /// The sales behind the id `after`, or from the first on: at most `limit`, and at most 100.
+    /// The sales behind the id `after`, or from the first on: at most `limit`, and at most
+    /// [`PAGE_MAX`].
     ///
     /// # Errors
     /// [`SaleError::Store`].

@@ -22,7 +22,7 @@ pub use registered::{Registered, Share};
 pub use spec::{Orders, Resume, Spec, StepUrls};
 pub use spread::{spread, stable_hash};
 pub use state::{LAST_ERROR_BYTES_MAX, Progress, REASON_BYTES_MAX, Row, State, clip, quoted};
-pub use time::Timestamp;
+pub use time::{Timestamp, micros};
 pub use token::{Token, Tokens};
 pub use topic::{Subscriber, Topic};
 pub use words::{Mode, Op, Protocol, Status};

@@ -38,14 +38,3 @@ pub enum Share {
         progress: Progress,
     },
 }
-
-impl Registered {
-    /// What no two branches of one transaction may have in common: the id; of a workflow, the id and
-    /// the op.
-    pub fn key(&self) -> (&str, &str) {
-        match &self.share {
-            Share::Tcc { .. } | Share::Xa { .. } => (&self.branch_id, ""),
-            Share::Workflow { op, .. } => (&self.branch_id, op),
-        }
-    }
-}

@@ -46,11 +46,6 @@ impl Tokens {
         Self { process_start_id: process_start_id.into(), counter: AtomicU64::new(0) }
     }
 
-    /// The id given at the start; names this process in logs.
-    pub fn process_start_id(&self) -> &str {
-        &self.process_start_id
-    }
-
     /// A token that was never given out before.
     pub fn next(&self) -> Token {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);

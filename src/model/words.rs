@@ -60,19 +60,6 @@ pub enum Op {
 }
 
 impl Op {
-    /// Every op.
-    pub const ALL: [Self; 9] = [
-        Self::Action,
-        Self::Compensate,
-        Self::QueryPrepared,
-        Self::Confirm,
-        Self::Cancel,
-        Self::Commit,
-        Self::Rollback,
-        Self::Resume,
-        Self::Recorded,
-    ];
-
     /// The word on the wire, where the op has one of its own.
     pub const fn as_str(self) -> &'static str {
         match self {

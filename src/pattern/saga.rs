@@ -70,8 +70,8 @@ fn go_forward(run: &mut Run, now: Timestamp) -> Decided {
         _ => None,
     };
     if let Some(reason) = must_stop {
-        // At once, also beside an action in flight: what it holds is given back from now on, and its
-        // own compensation alone waits for its answer.
+        // At once, also beside an action in flight: an order's units are given back from now on. Only
+        // compensations wait for its answer.
         run.decide(Status::Aborting, Some(reason));
         return Decided::Again;
     }

@@ -7,7 +7,9 @@ use super::{Body, Service, ServiceError, reading::read, trouble};
 use crate::{
     branch::Caller,
     clock::Clock,
-    model::{Gid, Global, Mode, Protocol, REASON_BYTES_MAX, Share, Spec, State, Status, clip},
+    model::{
+        Gid, Global, Mode, Protocol, REASON_BYTES_MAX, Registered, Share, Spec, State, Status, clip,
+    },
     pattern::prepared_timeout,
     store::{EndWorkflow, Prepared, Register, RegisterReply, Store, Stored, WorkflowEnded},
     wire::{Request, check_stock_share, read_registration},
@@ -29,6 +31,7 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
         let registration = read_registration(&body.json)?;
         let gid = body.gid(&registration.gid)?;
         self.check_share(&registration.branch.share)?;
+        self.check_data(&gid, &registration.branch).await?;
         let branch_id = registration.branch.branch_id.clone();
         let item = Register {
             gid: gid.clone(),
@@ -145,6 +148,20 @@ impl<S: Store, C: Caller, K: Clock> Service<S, C, K> {
             checked.map_err(|why| ServiceError::Invalid(format!("{field}: {why}")))?;
         }
         Ok(check_stock_share(share)?)
+    }
+
+    /// Refuses data that its confirm and cancel could never be called with. How they are called is said
+    /// by the stored transaction, which is asked only where it matters.
+    async fn check_data(&self, gid: &Gid, branch: &Registered) -> Result<(), ServiceError> {
+        let Share::Tcc { confirm, cancel } = &branch.share else { return Ok(()) };
+        let mut urls = [confirm, cancel].into_iter();
+        let check = |url: &String| self.caller.check_payload(url, Protocol::JsonRpc, &branch.data);
+        let Err(why) = urls.try_for_each(check) else { return Ok(()) };
+        let stored = self.store.query(gid).await.map_err(|error| trouble::reading(&error))?;
+        let is_refused = stored.is_some_and(|Stored { global, .. }| {
+            global.spec.protocol == Protocol::JsonRpc && global.state.status == Status::Prepared
+        });
+        if is_refused { Err(ServiceError::Invalid(format!("data: {why}"))) } else { Ok(()) }
     }
 
     /// What a query would answer now.

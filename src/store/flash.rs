@@ -22,6 +22,8 @@ pub const REOPENS_AFTER: Duration = Duration::from_millis(500);
 /// from memory. Shorter than [`REOPENS_AFTER`].
 pub const MEMORY_MAX: Duration = Duration::from_millis(400);
 
+const _: () = assert!(MEMORY_MAX.as_millis() < REOPENS_AFTER.as_millis());
+
 /// A change of a sale's definition, from what was found of it.
 #[derive(Clone, Debug)]
 pub struct SaleChange {

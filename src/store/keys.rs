@@ -64,7 +64,8 @@ impl Keys {
     /// The slots of all its keys but those that describe the deployment.
     pub(super) fn slots(&self) -> impl Iterator<Item = u16> {
         let shards = self.shards.iter().map(|shard| slot_of(shard.start.as_bytes()));
-        shards.chain([slot_of(self.topics.start.as_bytes())])
+        let registries = [&self.topics.start, &self.sales.start];
+        shards.chain(registries.map(|start| slot_of(start.as_bytes())))
     }
 
     /// The keys of the topics.

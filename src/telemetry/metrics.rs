@@ -20,7 +20,7 @@ const BUCKETS_SECONDS: &[f64] = &[
 ];
 
 /// The HTTP statuses that the server sends; any other is counted as `other`.
-const HTTP_STATUSES: [u16; 12] = [200, 301, 307, 400, 401, 404, 409, 413, 425, 429, 500, 503];
+const HTTP_STATUSES: [u16; 13] = [200, 202, 301, 307, 400, 401, 404, 409, 413, 425, 429, 500, 503];
 
 /// What is called.
 const OPS: [Op; 8] = [
@@ -364,6 +364,7 @@ mod tests {
         metrics.finished(Mode::Message, Status::Failed, Duration::from_millis(3));
         metrics.branch_call(Op::Compensate, &Outcome::Ongoing, Duration::from_millis(1));
         metrics.route("/api/ping").answered(200);
+        metrics.route("/api/ping").answered(202);
         metrics.route("/api/ping").answered(418);
         metrics.script("record").called(7, Duration::from_micros(90));
         let page = metrics.render();
@@ -372,6 +373,7 @@ mod tests {
             "tandem_transactions_finished_total{type=\"saga\",status=\"failed\"} 0",
             "tandem_branch_calls_total{op=\"compensate\",outcome=\"ongoing\"} 1",
             "tandem_http_requests_total{route=\"/api/ping\",status=\"200\"} 1",
+            "tandem_http_requests_total{route=\"/api/ping\",status=\"202\"} 1",
             "tandem_http_requests_total{route=\"/api/ping\",status=\"other\"} 1",
             "tandem_script_items_total{script=\"record\"} 7",
         ] {

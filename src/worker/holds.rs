@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    model::{Gid, Token},
+    model::{Gid, Token, micros},
     telemetry::{Counted, metrics::Metrics},
 };
 
@@ -39,8 +39,7 @@ impl Hold {
     }
 
     pub(super) fn extend(&self, deadline: Duration) {
-        let us = u64::try_from(deadline.as_micros()).unwrap_or(u64::MAX);
-        self.deadline_us.fetch_max(us, Ordering::Relaxed);
+        self.deadline_us.fetch_max(micros(deadline), Ordering::Relaxed);
     }
 
     /// It is over: its round stops.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::{
     body::HttpBody as _,
     extract::{FromRef, FromRequest, Request},
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -14,6 +16,47 @@ use super::error::ApiError;
 
 /// A whole body must have arrived after this span, or a slow client could keep memory for ever.
 const READ_MAX: Duration = Duration::from_secs(60);
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// It is longer than allowed, as its client said.
+    #[error("the body has {bytes} bytes, at most {bytes_max} are allowed (setting body_bytes_max)")]
+    AnnouncedTooLarge {
+        /// How long it is.
+        bytes: u64,
+        /// How long it may be.
+        bytes_max: usize,
+    },
+    /// It came to be longer than allowed.
+    #[error(
+        "the body has more than the {bytes_max} bytes that are allowed (setting body_bytes_max)"
+    )]
+    TooLarge {
+        /// How long it may be, in bytes.
+        bytes_max: usize,
+    },
+    /// It ended early, or broke the rules of HTTP.
+    #[error("the body could not be read: {0}")]
+    Unread(String),
+}
+
+impl BodyError {
+    /// The status that tells of it.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::AnnouncedTooLarge { .. } | Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unread(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// In the words of the protocol.
+impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        ApiError::Body(self).into_response()
+    }
+}
 
 /// The largest body that is read.
 #[derive(Clone, Copy, Debug)]
@@ -31,23 +74,21 @@ where
     BodyLimit: FromRef<St>,
     St: Send + Sync,
 {
-    type Rejection = ApiError;
+    type Rejection = BodyError;
 
-    async fn from_request(request: Request, state: &St) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &St) -> Result<Self, BodyError> {
         let BodyLimit { bytes_max } = BodyLimit::from_ref(state);
         let body = request.into_body();
         // Before the first read: a client that waits for `100 Continue` then sends nothing at all.
         let announced = body.size_hint().lower();
         if announced > bytes_max as u64 {
-            return Err(ApiError::TooLarge { announced: Some(announced), bytes_max });
+            return Err(BodyError::AnnouncedTooLarge { bytes: announced, bytes_max });
         }
         match timeout(READ_MAX, Limited::new(body, bytes_max).collect()).await {
             Ok(Ok(whole)) => Ok(Self(whole.to_bytes())),
-            Ok(Err(e)) if e.is::<LengthLimitError>() => {
-                Err(ApiError::TooLarge { announced: None, bytes_max })
-            }
-            Ok(Err(e)) => Err(ApiError::Unread(e.to_string())),
-            Err(_) => Err(ApiError::Unread(format!("it was not whole within {READ_MAX:?}"))),
+            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(BodyError::TooLarge { bytes_max }),
+            Ok(Err(e)) => Err(BodyError::Unread(e.to_string())),
+            Err(_) => Err(BodyError::Unread(format!("it was not whole within {READ_MAX:?}"))),
         }
     }
 }
@@ -121,6 +162,7 @@ mod tests {
         let reply = send("Transfer-Encoding: chunked", "zz\r\n01\r\n0\r\n\r\n").await;
         assert_eq!(reply.status, 400);
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_given_up() {
         let reply = send("Content-Length: 10", "01234").await;

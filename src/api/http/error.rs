@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::reply;
+use super::{body::BodyError, reply};
 use crate::service::ServiceError;
 
 /// Why a request got no answer of its own.
@@ -18,15 +18,8 @@ pub(super) enum ApiError {
     Service(ServiceError),
     /// The request's query, or its lack of one, is wrong.
     Query(String),
-    /// The body is longer than allowed.
-    TooLarge {
-        /// How long the client said it is, in bytes; `None` when it did not say.
-        announced: Option<u64>,
-        /// How long it may be.
-        bytes_max: usize,
-    },
-    /// The body ended early or broke the rules of HTTP.
-    Unread(String),
+    /// The body was not read.
+    Body(BodyError),
     /// The client brought no token, and one is needed.
     NoToken,
     /// The client brought another token than the one that is needed.
@@ -53,10 +46,7 @@ impl IntoResponse for ApiError {
                 );
             }
             Self::Query(message) => (StatusCode::INTERNAL_SERVER_ERROR, message),
-            Self::TooLarge { announced, bytes_max } => {
-                (StatusCode::PAYLOAD_TOO_LARGE, too_large(announced, bytes_max))
-            }
-            Self::Unread(e) => (StatusCode::BAD_REQUEST, unread(&e)),
+            Self::Body(error) => (error.status(), error.to_string()),
             Self::NotReady(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         };
         refusal(status, None, &message)
@@ -77,23 +67,6 @@ fn unauthorized(challenge: &'static str, message: &str) -> Response {
     let challenge = HeaderValue::from_static(challenge);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response
-}
-
-/// How long a body may be, and that this one is longer.
-pub(super) fn too_large(announced: Option<u64>, bytes_max: usize) -> String {
-    match announced {
-        Some(bytes) => format!(
-            "the body has {bytes} bytes, at most {bytes_max} are allowed (setting body_bytes_max)"
-        ),
-        None => format!(
-            "the body has more than the {bytes_max} bytes that are allowed (setting body_bytes_max)"
-        ),
-    }
-}
-
-/// Why a body did not come whole.
-pub(super) fn unread(why: &str) -> String {
-    format!("the body could not be read: {why}")
 }
 
 /// Protocol, section 2: 409 and 425 carry a `dtm_result`, every other error none. Bad input is 500,
@@ -137,7 +110,7 @@ fn later(status: StatusCode, message: &str, retry_after: Duration) -> Response {
 }
 
 /// Rounded up, and at least 1: `Retry-After: 0` would be an invitation to a busy loop.
-fn whole_seconds(span: Duration) -> u64 {
+pub(super) fn whole_seconds(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    error::{ApiError, NO_TOKEN, WRONG_TOKEN, too_large, unread, with_failure, with_ongoing},
+    error::{ApiError, NO_TOKEN, WRONG_TOKEN, with_failure, with_ongoing},
     reply,
 };
 use crate::{
@@ -83,8 +83,7 @@ impl From<ApiError> for RpcError {
     fn from(error: ApiError) -> Self {
         let message = match error {
             ApiError::Service(error) => return Self::from(error),
-            ApiError::TooLarge { announced, bytes_max } => too_large(announced, bytes_max),
-            ApiError::Unread(why) => unread(&why),
+            ApiError::Body(error) => error.to_string(),
             ApiError::NoToken => NO_TOKEN.to_owned(),
             ApiError::WrongToken => WRONG_TOKEN.to_owned(),
             ApiError::Query(message) | ApiError::NotReady(message) => message,

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{api::http::testing, wire::read_rpc};
+use crate::{
+    api::http::{body::BodyError, testing},
+    wire::read_rpc,
+};
 
 fn heard(body: &str) -> Result<(String, String), i32> {
     let request = read_rpc(body.as_bytes()).map_err(RpcError::from).map_err(|error| error.code)?;
@@ -73,12 +76,12 @@ async fn each_refusal_has_its_code_and_its_words() {
             "away",
         ),
         (
-            ApiError::TooLarge { announced: Some(11), bytes_max: 10 }.into(),
+            ApiError::Body(BodyError::AnnouncedTooLarge { bytes: 11, bytes_max: 10 }).into(),
             -32603,
             "the body has 11 bytes, at most 10 are allowed (setting body_bytes_max)",
         ),
         (
-            ApiError::Unread(s("it broke off")).into(),
+            ApiError::Body(BodyError::Unread(s("it broke off"))).into(),
             -32603,
             "the body could not be read: it broke off",
         ),

@@ -55,7 +55,7 @@ pub(super) struct Told {
     pub(super) differing: usize,
     /// Buyers who clicked twice.
     pub(super) double_clickers: HashSet<usize>,
-    /// Orders that had to be sent again, since no node answered.
+    /// Requests that were sent again, since the node was gone or had no room.
     pub(super) sent_again: usize,
     /// Refusals, by their reason.
     pub(super) refused: HashMap<String, usize>,

@@ -260,7 +260,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             let page = self.store.buyers(bucket, position.as_deref()).await?;
             for row in page.rows.iter().filter(|row| seen.is_new(&row.buyer)) {
                 for (item, n) in row.units.iter().filter(|(item, _)| is_asked(&row.buyer, item)) {
-                    units.entry((row.buyer.clone(), item.clone())).or_default().0 += n;
+                    let (books, _) = units.entry((row.buyer.clone(), item.clone())).or_default();
+                    *books = books.saturating_add(*n);
                 }
             }
             position = page.next;
@@ -273,7 +274,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             let page = self.store.rows(bucket, position.as_deref()).await?;
             for row in page.rows.iter().filter(|row| tally.add(row) && tally::counts(row)) {
                 for (item, n) in row.lines.iter().filter(|(item, _)| is_asked(&row.buyer, item)) {
-                    units.entry((row.buyer.clone(), item.clone())).or_default().1 += n;
+                    let (_, counted) = units.entry((row.buyer.clone(), item.clone())).or_default();
+                    *counted = counted.saturating_add(*n);
                 }
             }
             position = page.next;

@@ -43,6 +43,11 @@ struct Units {
     sold: u64,
 }
 
+/// Of numbers that were stored: a recount is for those, too, that are not as they should be.
+fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Whether the row's units are held or sold.
 pub(super) fn counts(row: &ReservationRow) -> bool {
     row.letter != RowLetter::Released
@@ -70,8 +75,8 @@ impl Tally {
         for (item, n) in row.lines.iter().filter(|_| self::counts(row)) {
             let units = self.units.entry(item.clone()).or_default();
             match row.letter {
-                RowLetter::Held => units.held += n,
-                RowLetter::Sold => units.sold += n,
+                RowLetter::Held => units.held = units.held.saturating_add(*n),
+                RowLetter::Sold => units.sold = units.sold.saturating_add(*n),
                 RowLetter::Released => {}
             }
             self.buyers.add(&row.buyer, item, *n);
@@ -102,7 +107,7 @@ impl Tally {
             let pairs = [
                 ("held units", held, counted.held),
                 ("sold units", sold, counted.sold),
-                ("supply = available + held + sold", supply, available + held + sold),
+                ("supply = available + held + sold", supply, sum([available, held, sold])),
             ];
             for (what, books, counted) in pairs {
                 if books != counted {
@@ -114,7 +119,7 @@ impl Tally {
         for (item, units) in &self.units {
             if !books.items.iter().any(|it| it.item.as_str() == item) {
                 let told = "units of an item that the books do not have";
-                let counted = units.held + units.sold;
+                let counted = sum([units.held, units.sold]);
                 found.push(Difference::of(number, told, 0, counted).of_item(item));
             }
         }
@@ -156,7 +161,7 @@ pub(super) fn misfit(
         return None;
     }
     let status = status.map_or("not there", Status::as_str);
-    let units: u64 = row.lines.iter().map(|(_, units)| units).sum();
+    let units = sum(row.lines.iter().map(|(_, units)| *units));
     let told = format!("the units of {who} are {is}, its transaction is {status}");
     Some(Difference::of(number, told, units, 0))
 }
@@ -177,7 +182,7 @@ pub(super) fn compare_supplies(sale: &Sale, buckets: &[&BucketBooks]) -> Vec<Dif
     let mut found = Vec::new();
     for item in &sale.items {
         let of = buckets.iter().flat_map(|it| &it.items).filter(|it| it.item == item.id);
-        let books = of.map(|it| it.supply).sum();
+        let books = sum(of.map(|it| it.supply));
         if books != item.supply {
             found.push(Difference {
                 bucket: None,

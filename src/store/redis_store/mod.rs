@@ -17,7 +17,6 @@ mod topics;
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::select_ok;
 use redis::Value;
 
 use crate::{
@@ -36,7 +35,7 @@ use super::{
     keys::{Key, Keys},
     reply::Reply,
     scripts::ScriptName,
-    servers::{Lane, Node, Servers},
+    servers::Servers,
 };
 
 pub use connect::{ConnectError, StoreSettings};
@@ -55,35 +54,6 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Whether Redis answers, within the bound on one call; of a Cluster, whether any of the masters
-    /// does that hold something of this deployment: with one of them away, the others' transactions
-    /// go on.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let nodes: Vec<Arc<Node>> = match &*self.servers {
-            Servers::Single(node) => vec![Arc::clone(node)],
-            Servers::Cluster(cluster) => {
-                let masters = cluster.masters_of(self.keys.slots()).into_iter();
-                masters.filter_map(|(_, node)| node).collect()
-            }
-        };
-        let pings = nodes.iter().map(|node| {
-            let ping = async {
-                node.line(Lane::Hot).send(&redis::cmd("PING"), self.redis_timeout).await.map(drop)
-            };
-            Box::pin(ping)
-        });
-        let pings: Vec<_> = pings.collect();
-        let pinged = if pings.is_empty() {
-            Err(Failure::NotDone("the Cluster has no masters".to_owned()))
-        } else {
-            select_ok(pings).await.map(drop)
-        };
-        pinged.map_err(|failure| failure.into_error("ping", false))
-    }
-
     /// When a call that starts now is given up, by the monotonic clock.
     fn deadline(&self) -> Duration {
         self.shared.clock.monotonic() + self.redis_timeout

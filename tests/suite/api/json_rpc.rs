@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Api, assert_done, message, saga, waiting, with};
+use super::{Api, assert_done, message, registering::register, saga, waiting, with};
 use crate::support::{
     participant::{Answer, Call, Participant},
     redis::fresh_name,
@@ -278,4 +278,35 @@ async fn a_payload_that_no_method_can_be_called_with_is_refused_and_nothing_stor
         assert_error(&call(&api, "submit", &sent).await, -32603, "payloads[1]");
     }
     assert_eq!(api.keys(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_whose_data_no_method_can_be_called_with_is_not_registered() {
+    let (api, bank) = (Api::start(&[]).await, Participant::start().await);
+    let branch = |gid: &str, data: &str, cancel: &str| {
+        json!({
+            "gid": gid, "trans_type": "tcc", "branch_id": "01", "data": data,
+            "confirm": bank.url("/confirm"), "cancel": bank.url(cancel),
+        })
+    };
+    let [methods, plain] = [(); 2].map(|()| fresh_name());
+    for (gid, protocol) in [(&methods, "json-rpc"), (&plain, "http")] {
+        let tcc = json!({"gid": gid, "trans_type": "tcc", "protocol": protocol});
+        assert_done(&api.prepare(&tcc).await);
+    }
+    let before = api.query(&methods).await;
+    for data in ["text", "[1]", "7"] {
+        let sent = branch(&methods, data, "/cancel?method=undo");
+        let reply = register(&api, &sent).await;
+        assert_eq!(reply.status, 500, "{reply:?}");
+        assert!(reply.message().starts_with("data: the payload is no JSON object"), "{reply:?}");
+        assert_error(&call(&api, "registerBranch", &sent).await, -32603, "no JSON object");
+    }
+    assert_eq!(api.query(&methods).await, before);
+    assert_done(&register(&api, &branch(&methods, "{}", "/cancel?method=undo")).await);
+    // Nothing of it is called as a method.
+    assert_done(&register(&api, &branch(&plain, "text", "/cancel?method=undo")).await);
+    // What is not prepared is refused for that, whatever the data.
+    let late = register(&api, &branch("unknown", "text", "/cancel?method=undo")).await;
+    assert_eq!(late.status, 409, "{late:?}");
 }

@@ -149,6 +149,25 @@ async fn what_is_no_json_or_says_a_field_twice_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_refused_with_a_reason() {
+    let shop = Shop::start(&["--body-bytes-max", "4KiB"]).await;
+    let long = " ".repeat(4097);
+    for (method, path) in [
+        (Method::POST, ""),
+        (Method::PATCH, "/s"),
+        (Method::POST, "/s/restock"),
+        (Method::POST, "/s/close"),
+        (Method::POST, "/s/orders"),
+    ] {
+        let path = format!("/api/flash/sales{path}");
+        let reply = shop.send(method, &path, "application/json", long.clone()).await;
+        assert_eq!((reply.status, &reply.json()["reason"]), (413, &json!("too_large")), "{path}");
+        assert!(reply.message().contains("4097 bytes, at most 4096 are allowed"), "{reply:?}");
+    }
+    assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_no_more_buckets_than_shards_and_none_without_its_part_of_the_waiting_room() {
     let shop = Shop::start(&["--shards", "4"]).await;
     let reply = create(&shop, with("buckets", json!(5))).await;
@@ -216,22 +235,47 @@ async fn a_change_that_cannot_be_changes_nothing() {
 async fn an_unknown_sale_is_404_whatever_is_asked_of_it() {
     let shop = Shop::start(&[]).await;
     let restock = json!({"request_id": "r", "items": [{"id": "shoe", "add": 1}]});
-    for id in ["none", "a%20b", "%ff", "x".repeat(40).as_str()] {
+    let order = json!({"order_id": "o", "buyer": "b", "items": [{"id": "shoe", "take": 1}]});
+    for id in ["none", "a%20b", "%ff", "x".repeat(5_000).as_str()] {
         for (method, path, body) in [
             (Method::GET, "", json!(null)),
             (Method::PATCH, "", json!({"request_id": "r", "limit": 1})),
             (Method::POST, "/restock", restock.clone()),
             (Method::POST, "/close", json!({"request_id": "r"})),
             (Method::POST, "/reconcile", json!(null)),
+            (Method::POST, "/orders", order.clone()),
         ] {
             let path = format!("/api/flash/sales/{id}{path}");
             let reply = shop.send(method, &path, "application/json", body.to_string()).await;
             let told = reply.json();
             assert_eq!((reply.status, &told["reason"]), (404, &json!("unknown_sale")), "{path}");
+            assert!(reply.message().len() < 200, "{reply:?}");
         }
     }
-    for (query, field) in [("limit=0", "limit"), ("limit=x", "limit"), ("after=a%2Fb", "after")] {
-        assert_bad(&shop.get(&format!("/api/flash/sales?{query}")).await, field, field);
-    }
     assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_has_the_keys_that_are_known_each_once_and_good() {
+    let shop = Shop::start(&[]).await;
+    create(&shop, good()).await;
+    for (path, field, telling) in [
+        ("sales?limit=0", "limit", "from 1 to 100"),
+        ("sales?limit=x", "limit", "from 1 to 100"),
+        ("sales?after=a%2Fb", "after", "letters"),
+        (
+            "sales?foo=1",
+            "foo",
+            "there is no \"foo\" in the query of this URL; there are: after, limit",
+        ),
+        ("sales?after=a&Limit=1", "Limit", "there are: after, limit"),
+        ("sales?limit=1&limit=2", "limit", "twice"),
+        ("sales/s?foo=1", "foo", "there are: none"),
+        ("openapi.json?v", "v", "there are: none"),
+    ] {
+        assert_bad(&shop.get(&format!("/api/flash/{path}")).await, field, telling);
+    }
+    for path in ["sales", "sales?after=&limit=1", "sales/s", "sales/s?", "openapi.json"] {
+        assert_eq!(shop.get(&format!("/api/flash/{path}")).await.status, 200, "{path}");
+    }
 }

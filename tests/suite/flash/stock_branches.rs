@@ -313,6 +313,9 @@ async fn what_would_stay_held_or_is_no_stock_is_refused_and_nothing_is_stored() 
     }
     for (query, field) in [
         ("take=1&buyer=b&branch_id=01&op=try", "gid"),
+        ("take=1&buyer=b&gid=g%0a&branch_id=01&op=try", "gid"),
+        ("take=1&buyer=b&gid=%0d%0a&branch_id=01&op=action", "gid"),
+        ("take=1&buyer=b&gid=a%3bb&branch_id=01&op=try", "gid"),
         ("take=1&buyer=b&gid=g&op=try", "branch_id"),
         ("take=1&buyer=b&gid=g&branch_id=01", "op"),
         ("take=1&buyer=b&gid=g&branch_id=01&op=dance", "op"),
@@ -324,6 +327,9 @@ async fn what_would_stay_held_or_is_no_stock_is_refused_and_nothing_is_stored() 
         assert_eq!((reply.status, &json["reason"]), (400, &json!("bad_request")), "{reply:?}");
         assert_eq!(json["field"], json!(field), "{reply:?}");
     }
+    let query = "take=1&buyer=b&gid=g&branch_id=01&op=try";
+    let reply = shop.post(&format!("/api/flash/stock/%ff/shoe?{query}"), "").await;
+    assert_eq!((reply.status, &reply.json()["reason"]), (400, &json!("bad_request")), "{reply:?}");
     let steps = json!({"steps": [{"action": good, "compensate": good}]});
     let mut sale = json!({"request_id": "r", "id": "t", "items": [{"id": "i", "stock": 1}],
         "hold_seconds": 9});

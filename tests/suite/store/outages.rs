@@ -71,12 +71,10 @@ async fn a_restarted_redis_is_used_at_once() {
     }
     let (reply, _) = submit_one(&it).await;
     assert!(matches!(reply, Err(StoreError::Unreachable(_))), "nobody is there: {reply:?}");
-    assert!(it.store.ping().await.is_err());
 
     server.start_again();
     // It has forgotten the scripts, too.
     works(&it).await;
-    it.store.ping().await.unwrap();
 }
 
 #[tokio::test]
@@ -109,10 +107,8 @@ async fn a_silent_redis_is_given_up_in_time_and_used_again_at_once() {
         assert!(took < TIMEOUT + SLACK, "{took:?}: {reply:?}");
     }
     is_given_up(&it).await;
-    assert!(it.store.ping().await.is_err());
     server.go_on();
     works(&it).await;
-    it.store.ping().await.unwrap();
     // The connections that were given up meanwhile are closed: two lines, the bodies' pool and this
     // test's own are left.
     let mut redis = it.redis();

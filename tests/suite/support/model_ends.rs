@@ -25,6 +25,15 @@ fn bytes_of<'a>(branches: impl IntoIterator<Item = &'a Registered>) -> usize {
     branches.into_iter().map(bytes).sum()
 }
 
+/// What no two branches of one transaction may have in common: the id; of a workflow, the id and the
+/// op.
+fn key_of(branch: &Registered) -> (&str, &str) {
+    match &branch.share {
+        Share::Tcc { .. } | Share::Xa { .. } => (&branch.branch_id, ""),
+        Share::Workflow { op, .. } => (&branch.branch_id, op),
+    }
+}
+
 impl Tables {
     pub(crate) fn register(&mut self, item: &Register) -> RegisterReply {
         let Some(entry) = self.entries.get_mut(&item.gid) else {
@@ -37,7 +46,7 @@ impl Tables {
             return RegisterReply::NotPrepared(entry.state.status);
         }
         let registered = &mut Arc::make_mut(&mut entry.spec).registered;
-        match registered.iter().find(|branch| branch.key() == item.branch.key()) {
+        match registered.iter().find(|branch| key_of(branch) == key_of(&item.branch)) {
             Some(branch) if *branch == item.branch => RegisterReply::Done,
             Some(_) => RegisterReply::OtherContent,
             None if registered.len() >= item.branches_max => RegisterReply::TooMany,

@@ -4,6 +4,7 @@ mod openapi;
 mod order_request;
 mod orders;
 mod page;
+mod query;
 mod reconcile;
 mod refusal;
 mod sale_reply;

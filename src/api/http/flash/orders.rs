@@ -11,7 +11,12 @@ use bytes::Bytes;
 
 use super::{order_request::OrderRequest, refusal::Refusal};
 use crate::{
-    api::http::{Api, body::RequestBody, finish::finish, reply},
+    api::http::{
+        Api,
+        body::{BodyError, RequestBody},
+        finish::finish,
+        reply,
+    },
     branch::Caller,
     clock::Clock,
     flash::Wanted,
@@ -31,11 +36,15 @@ const PATH: (&str, &str) = ("/api/flash/sales/", "/orders");
 pub(in crate::api::http) async fn order<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     uri: Uri,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Response {
     // The route has both; cut here, the id is not copied.
     let path = uri.path();
     let id = path.strip_prefix(PATH.0).and_then(|id| id.strip_suffix(PATH.1)).unwrap_or_default();
+    let body = match body {
+        Ok(RequestBody(body)) => body,
+        Err(error) => return Refusal::from(error).into_response(),
+    };
     let request = match OrderRequest::read(&body) {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),

@@ -9,7 +9,11 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{api::http::reply, service::ServiceError};
+use crate::{
+    api::http::{body::BodyError, error::whole_seconds, reply},
+    model::quoted,
+    service::ServiceError,
+};
 
 /// What stands between two tries, where a sale is crowded: orders in work come to an end meanwhile.
 const CROWDED_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -61,7 +65,7 @@ impl Refusal {
 
     /// There is no sale of this name.
     pub(super) fn unknown_sale(sale: &str) -> Self {
-        let told = format!("there is no sale {sale:?}: see GET /api/flash/sales");
+        let told = format!("there is no sale {:?}: see GET /api/flash/sales", quoted(sale));
         Self::new(StatusCode::NOT_FOUND, "unknown_sale", told)
     }
 
@@ -108,13 +112,21 @@ impl From<ServiceError> for Refusal {
     }
 }
 
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let reason = match error {
+            BodyError::AnnouncedTooLarge { .. } | BodyError::TooLarge { .. } => "too_large",
+            BodyError::Unread(_) => "bad_request",
+        };
+        Self::new(error.status(), reason, error.to_string())
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = reply::json(self.status, &self);
         if let Some(span) = self.retry_after {
-            // Rounded up, and at least 1: 0 would be an invitation to a busy loop.
-            let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-            let seconds = HeaderValue::from(seconds.max(1));
+            let seconds = HeaderValue::from(whole_seconds(span));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response

@@ -9,6 +9,7 @@ use axum::{
 };
 
 use super::{
+    query,
     refusal::Refusal,
     sale_reply::{PageReply, SaleReply},
     sale_request::{self, Asked},
@@ -16,20 +17,17 @@ use super::{
 use crate::{
     api::http::{
         Api,
-        body::RequestBody,
+        body::{BodyError, RequestBody},
         finish::finish,
         number::{Pairs, text},
         reply,
     },
     branch::Caller,
     clock::Clock,
-    flash::{SaleError, SaleStatus},
-    model::{StepUrls, clip, flash::SaleId},
+    flash::{SALES_PAGE_MAX, SaleError, SaleStatus},
+    model::{StepUrls, flash::SaleId, quoted},
     store::{Store, flash::FlashStore},
 };
-
-/// The most sales of a page.
-const PAGE_MAX: usize = 100;
 
 /// A sale's id as it stands in the path.
 pub(in crate::api::http) type SalePath = Result<Path<String>, PathRejection>;
@@ -37,8 +35,9 @@ pub(in crate::api::http) type SalePath = Result<Path<String>, PathRejection>;
 /// Makes a sale.
 pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let Asked { request_id, what } = sale_request::new_sale(&body)?;
     check_steps(&api, &what.steps)?;
     let sales = Arc::clone(api.flash().sales());
@@ -49,8 +48,9 @@ pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Cl
 pub(in crate::api::http) async fn change<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what } = sale_request::changes(&body)?;
     check_steps(&api, what.steps.as_deref().unwrap_or_default())?;
@@ -62,8 +62,9 @@ pub(in crate::api::http) async fn change<S: Store + FlashStore, C: Caller, K: Cl
 pub(in crate::api::http) async fn restock<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what } = sale_request::restock(&body)?;
     let sales = Arc::clone(api.flash().sales());
@@ -74,8 +75,9 @@ pub(in crate::api::http) async fn restock<S: Store + FlashStore, C: Caller, K: C
 pub(in crate::api::http) async fn close<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    RequestBody(body): RequestBody,
+    body: Result<RequestBody, BodyError>,
 ) -> Result<Response, Refusal> {
+    let RequestBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what: () } = sale_request::close(&body)?;
     let sales = Arc::clone(api.flash().sales());
@@ -86,7 +88,9 @@ pub(in crate::api::http) async fn close<S: Store + FlashStore, C: Caller, K: Clo
 pub(in crate::api::http) async fn show<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
+    pairs: Pairs,
 ) -> Result<Response, Refusal> {
+    query::check(&pairs, &[])?;
     let status = api.flash().sales().status(&sale_id(path)?).await?;
     Ok(reply::json(StatusCode::OK, &SaleReply::from(&status)))
 }
@@ -96,14 +100,16 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
     State(api): State<Api<S, C, K>>,
     pairs: Pairs,
 ) -> Result<Response, Refusal> {
+    query::check(&pairs, &["after", "limit"])?;
     let after = text(&pairs, "after").map(|after| {
         SaleId::new(after).map_err(|error| Refusal::bad("after", format!("after {error}")))
     });
     let limit = text(&pairs, "limit").map(|limit| {
-        let number = limit.parse().ok().filter(|number| (1..=PAGE_MAX).contains(number));
+        let number = limit.parse().ok().filter(|number| (1..=SALES_PAGE_MAX).contains(number));
         number.ok_or_else(|| {
-            let found = clip(limit, 64);
-            let told = format!("limit is {found}, it must be a whole number from 1 to {PAGE_MAX}");
+            let found = quoted(limit);
+            let told =
+                format!("limit is {found}, it must be a whole number from 1 to {SALES_PAGE_MAX}");
             Refusal::bad("limit", told)
         })
     });
@@ -116,7 +122,7 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
 pub(super) fn sale_id(path: SalePath) -> Result<SaleId, Refusal> {
     let id = path.map(|Path(id)| id).unwrap_or_default();
     // What cannot be an id was never a sale's.
-    SaleId::new(&id).map_err(|_| Refusal::unknown_sale(clip(&id, 64)))
+    SaleId::new(&id).map_err(|_| Refusal::unknown_sale(&id))
 }
 
 /// What is begun is finished, also when the client goes away: a sale that only a part of its buckets

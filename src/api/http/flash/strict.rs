@@ -12,13 +12,11 @@ use super::refusal::Refusal;
 use crate::{
     api::http::rfc3339,
     model::{
-        Timestamp, clip,
+        Timestamp,
         flash::{IdError, UNITS_MAX},
+        quoted,
     },
 };
-
-/// A wrong value is quoted up to this length: enough to recognize it.
-const QUOTED_BYTES_MAX: usize = 64;
 
 /// Reads `body`, which is one JSON value. A field that stands twice in one object is refused.
 ///
@@ -96,7 +94,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
         while let Some(name) = fields.next_key::<String>()? {
             let value = fields.next_value_seed(Self)?;
             if object.contains_key(&name) {
-                let name = clip(&name, QUOTED_BYTES_MAX);
+                let name = quoted(&name);
                 return Err(A::Error::custom(format!("the field {name:?} stands there twice")));
             }
             object.insert(name, value);
@@ -131,7 +129,7 @@ impl<'a> Object<'a> {
         let object = Self { path: path.to_owned(), fields };
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
-                let name = clip(name, QUOTED_BYTES_MAX);
+                let name = quoted(name);
                 let told = format!("there is no field {name:?}; there are: {}", known.join(", "));
                 Err(Refusal::bad(object.path_of(name), told))
             }
@@ -198,7 +196,7 @@ impl<'a> Field<'a> {
         let number = self.value.as_u64().filter(|number| (1..=most).contains(number));
         number.ok_or_else(|| {
             let found = self.value.to_string();
-            let found = clip(&found, QUOTED_BYTES_MAX);
+            let found = quoted(&found);
             self.wrong(format_args!("is {found}, it must be a whole number from 1 to {most}"))
         })
     }
@@ -218,7 +216,7 @@ impl<'a> Field<'a> {
     pub(super) fn time(&self) -> Result<Timestamp, Refusal> {
         let text = self.text()?;
         rfc3339::read(text).ok_or_else(|| {
-            let found = clip(text, QUOTED_BYTES_MAX);
+            let found = quoted(text);
             self.wrong(format_args!(
                 "is {found:?}, it must be a time of RFC 3339 from 1970 to 2255, such as \
                  2026-11-27T09:00:00Z"

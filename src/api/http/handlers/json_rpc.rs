@@ -10,7 +10,7 @@ use axum::{
 use crate::{
     api::http::{
         Api,
-        body::RequestBody,
+        body::{BodyError, RequestBody},
         error::ApiError,
         finish::finish,
         json_rpc::{RpcCall, RpcError, RpcReply, RpcResult, id},
@@ -25,11 +25,11 @@ use crate::{
 /// Answers with status 200 whatever comes; what went wrong is in the answer.
 pub(in crate::api::http) async fn json_rpc<S: Store, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
-    body: Result<RequestBody, ApiError>,
+    body: Result<RequestBody, BodyError>,
 ) -> Response {
     let body = match body {
         Ok(RequestBody(body)) => body,
-        Err(error) => return unheard(error.into()),
+        Err(error) => return unheard(ApiError::Body(error).into()),
     };
     let request = match read_rpc(&body) {
         Ok(request) => request,

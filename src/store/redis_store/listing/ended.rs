@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use redis::Cmd;
 
-use crate::{clock::Clock, model::Timestamp};
+use crate::{
+    clock::Clock,
+    model::{Timestamp, micros},
+};
 
 use super::{
     super::{
@@ -158,6 +161,5 @@ impl Piece {
 }
 
 fn back(at: Timestamp, span: Duration) -> Timestamp {
-    let us = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-    Timestamp::from_us(at.as_us().saturating_sub(us))
+    Timestamp::from_us(at.as_us().saturating_sub(micros(span)))
 }
