@@ -34,6 +34,21 @@
 --
 -- One script: whoever sees that an order is rolled back finds its units for sale.
 
+-- The gids that end beside the first one of their list, by its key: these leave the due set in one
+-- go.
+local leaving = {}
+
+local function leave(due, ended, gid)
+  local gids = leaving[ended]
+  if gids then
+    gids[#gids + 1] = gid
+  else
+    leave_due(due, ended, gid)
+    leaving[ended] = {}
+    n_unwritten = n_unwritten + 1
+  end
+end
+
 local function ask(k, a)
   local books = KEYS[k + 3]
   ask_bucket(books, ARGV[a + 9])
@@ -61,7 +76,7 @@ local function turn(k, a)
 
   local is_woken = due_at ~= '' and stored[2]
   if has_ended then
-    leave_due(due, ended, gid)
+    leave(due, ended, gid)
   elseif due_at ~= '' then
     put_due_anew(due, gid, is_woken and now or tonumber(due_at))
     -- Without its token.
@@ -84,8 +99,18 @@ local function turn(k, a)
 end
 
 local function write(k)
+  local due, ended = KEYS[k + 1], KEYS[k + 2]
   local books, buyers, rows = KEYS[k + 3], KEYS[k + 4], KEYS[k + 5]
   write_bucket(books, buyers, rows)
+  local gids = leaving[ended]
+  if gids then
+    leaving[ended] = nil
+    n_unwritten = n_unwritten - 1
+    if #gids > 0 then
+      call('ZREM', due, unpack(gids))
+      list_ended(ended, gids)
+    end
+  end
 end
 
 return each_of_buckets(6, 1, 11, ask, turn, write)

@@ -130,3 +130,33 @@ fn many_orders_of_many_buckets_are_taken_in_one_call() {
         assert_eq!(one[..2], other[..2], "a repeat is answered as the first run was");
     }
 }
+
+#[test]
+fn orders_that_end_in_one_call_all_leave_the_due_set_for_the_list() {
+    let mut rig = Rig::new();
+    let bucket = Bucket::open(&mut rig, OPEN, "shoe=9=0");
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        rig.one(Order { held: true, ..bucket.order(name, "jane", "shoe=1") });
+    }
+    let ends: Vec<Item> = names
+        .iter()
+        .map(|name| {
+            // Another one's hold is refused in the middle.
+            let holder = if *name == "b" { "x" } else { name };
+            bucket.turn(bucket.transaction(name).finish(holder, 2, "C"))
+        })
+        .collect();
+    for _ in 0..2 {
+        let words: Vec<_> =
+            rig.all(&ends).items.into_iter().map(|mut reply| reply.remove(0)).collect();
+        assert_eq!(words, ["written", "refused", "written", "written"]);
+        let t = bucket.transaction("b");
+        let due: Vec<String> = rig.ask("ZRANGE", &[&t.due_set(), "0", "-1"]);
+        assert_eq!(due.concat(), t.gid);
+        let mut ended = rig.ended(&t);
+        ended.sort();
+        assert_eq!(ended, ["a", "c", "d"].map(|name| bucket.transaction(name).gid));
+        assert_eq!(bucket.shoe(&mut rig).units(), (5, 1, 3));
+    }
+}
