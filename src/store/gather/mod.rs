@@ -40,7 +40,7 @@ const CALLS_MAX: usize = 2;
 
 /// The fewest items of a call that goes out beside another one: an item of a smaller call would cost
 /// Redis notably more.
-const BESIDE_MIN: usize = 24;
+const BESIDE_MIN: usize = 16;
 
 /// What the gathers of one store have in common.
 pub(super) struct Shared {
