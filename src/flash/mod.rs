@@ -42,7 +42,7 @@ use crate::{
     clock::Clock,
     model::{
         Tokens,
-        flash::{Bucket, ItemId, Sale, SaleId},
+        flash::{ItemId, Sale, SaleId},
     },
     store::{Store, StoreError, flash::FlashStore},
     telemetry::metrics::Metrics,
@@ -103,11 +103,6 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         let item = self.memory.sold_out(sale, buyer, lines)?;
         self.metrics.flash_turned_away.increment(1);
         Some(item)
-    }
-
-    /// The bucket of an order.
-    pub fn bucket_of(&self, wanted: &Wanted) -> Bucket {
-        wanted.sale.bucket_of(&wanted.buyer, self.store.shard_count())
     }
 
     /// The sale of this id, as this node last heard of it (at most a second ago).

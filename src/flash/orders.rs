@@ -12,7 +12,7 @@ use crate::{
     model::{
         Gid, Mode, Options, Orders, Progress, Protocol, Resume, Spec, State, Status, StepUrls,
         Timestamp,
-        flash::{Buyer, Cart, Line, OrderId, Sale, StockUrl, order_gid},
+        flash::{Bucket, Buyer, Cart, Line, OrderId, Sale, StockUrl, order_gid},
     },
     store::{
         Store, StoreError,
@@ -40,6 +40,8 @@ pub struct Wanted {
 /// An order as a saga.
 #[derive(Clone, Debug)]
 pub struct OrderSaga {
+    /// Where it is stored, with what it takes.
+    pub bucket: Bucket,
     /// What the stored body says.
     pub spec: Arc<Spec>,
     /// The request that is stored, as a client would have submitted it.
@@ -51,7 +53,8 @@ pub struct OrderSaga {
 impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     /// The saga of an order that is stored now.
     pub fn saga(&self, wanted: &Wanted) -> OrderSaga {
-        saga(wanted, order_gid(&self.bucket_of(wanted), &wanted.order), self.clock.redis_now())
+        let bucket = wanted.sale.bucket_of(&wanted.buyer, self.store.shard_count());
+        saga(wanted, bucket, self.clock.redis_now())
     }
 
     /// Takes the units of an order and stores it, or does neither; a bucket with too few units
@@ -104,7 +107,8 @@ struct PayloadLine<'a> {
     take: u64,
 }
 
-fn saga(wanted: &Wanted, gid: Gid, now: Timestamp) -> OrderSaga {
+fn saga(wanted: &Wanted, bucket: Bucket, now: Timestamp) -> OrderSaga {
+    let gid = order_gid(&bucket, &wanted.order);
     let Wanted { sale, buyer, cart, .. } = wanted;
     let lines = cart.lines();
     let payload = if sale.steps.is_empty() { String::new() } else { payload(wanted, &gid) };
@@ -144,7 +148,7 @@ fn saga(wanted: &Wanted, gid: Gid, now: Timestamp) -> OrderSaga {
             row.finished_at = Some(now);
         }
     }
-    OrderSaga { spec: Arc::new(spec), body: body.into(), state }
+    OrderSaga { bucket, spec: Arc::new(spec), body: body.into(), state }
 }
 
 /// The request that a client would submit for it, so that it is read again like any other.
@@ -237,6 +241,10 @@ mod tests {
         }
     }
 
+    fn bucket() -> Bucket {
+        Bucket { sale: SaleId::new("spring").unwrap(), shard: 7 }
+    }
+
     #[test]
     fn what_is_stored_reads_as_the_saga_that_it_was() {
         for n_steps in 0..3 {
@@ -244,7 +252,7 @@ mod tests {
                 let wanted = wanted(n_steps, data);
                 let gid = Gid::new("flash:spring:o-1~07").unwrap();
                 let now = Timestamp::from_us(7_000_000);
-                let saga = saga(&wanted, gid.clone(), now);
+                let saga = saga(&wanted, bucket(), now);
                 let read = read_stored(&saga.body, None, &gid).unwrap();
                 assert_eq!(*saga.spec, read, "{}", String::from_utf8_lossy(&saga.body));
                 assert_eq!(saga.state.status.is_final(), n_steps == 0);
@@ -258,7 +266,7 @@ mod tests {
     #[test]
     fn steps_are_told_of_the_order_and_a_buyer_is_escaped_in_a_url() {
         let wanted = wanted(1, Some("[1]"));
-        let saga = saga(&wanted, Gid::new("flash:spring:o-1~07").unwrap(), Timestamp::default());
+        let saga = saga(&wanted, bucket(), Timestamp::default());
         assert_eq!(
             saga.spec.steps[0].action,
             "stock://spring/shoe?take=2&buyer=jane%20%26%20%22joe%22%2F%C3%BC"

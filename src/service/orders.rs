@@ -104,7 +104,7 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
         };
         let gid = saga.spec.gid.clone();
         let deadline = self.worker.deadline();
-        let Beginning { order, round } = self.order_beginning(flash, wanted, saga, place.is_some());
+        let Beginning { order, round } = self.order_beginning(wanted, saga, place.is_some());
         let token = order.token.clone();
         let ordered = flash.order(&wanted.sale, order).await;
         self.metrics.flash_order(end_of(&ordered));
@@ -145,14 +145,8 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
     }
 
     /// The order as it is to be stored; its first calls are marked if this node is to hold it.
-    fn order_beginning(
-        &self,
-        flash: &Flash<S, K>,
-        wanted: &Wanted,
-        saga: OrderSaga,
-        is_held: bool,
-    ) -> Beginning {
-        let OrderSaga { spec, body, mut state } = saga;
+    fn order_beginning(&self, wanted: &Wanted, saga: OrderSaga, is_held: bool) -> Beginning {
+        let OrderSaga { bucket, spec, body, mut state } = saga;
         let settings = self.worker.settings();
         let now = self.clock.redis_now();
         let round = is_held.then(|| {
@@ -164,7 +158,7 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
         });
         let order = Order {
             token: self.worker.next_token(),
-            bucket: flash.bucket_of(wanted),
+            bucket,
             order: wanted.order.clone(),
             buyer: wanted.buyer.clone(),
             cart: wanted.cart.clone(),

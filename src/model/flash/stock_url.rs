@@ -1,6 +1,6 @@
 //! `stock://<sale>/<item>?take=n&buyer=b`: units of an item, as the URL of a branch.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use super::{Buyer, CartError, IdError, ItemId, Line, SaleId, UNITS_MAX};
 
@@ -110,10 +110,12 @@ impl fmt::Display for StockUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sale, line, buyer } = self;
         write!(f, "{STOCK_SCHEME}{sale}/{}?take={}&buyer=", line.item, line.take)?;
-        for byte in buyer.as_str().bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                f.write_char(char::from(byte))?;
-            } else {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+        // Most buyers are plain as a whole.
+        for piece in buyer.as_str().split_inclusive(|c| !is_plain(c)) {
+            let plain = piece.trim_end_matches(|c| !is_plain(c));
+            f.write_str(plain)?;
+            for byte in piece.bytes().skip(plain.len()) {
                 write!(f, "%{byte:02X}")?;
             }
         }
