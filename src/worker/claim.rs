@@ -92,7 +92,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         let worker = Arc::clone(self);
         let gid = due.gid.clone();
         let runtime = seat.runtime().clone();
-        self.spawn(&runtime, &gid, async move {
+        self.spawn(&runtime, gid, async move {
             let (_place, _seat) = (place, seat);
             if !worker.still_holds(&due.gid).await {
                 worker.take_and_run(&due.gid, due.score, deadline).await;
@@ -119,14 +119,14 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             Ok(TakeReply::Refused) => {}
             Ok(TakeReply::Missing) => {
                 self.metrics.unreadable.increment(1);
-                tracing::error!("a due entry has no transaction: put off");
+                tracing::error!(gid = %gid.printable(), "a due entry has no transaction: put off");
             }
             Err(error) if error.is_passing() => {
-                tracing::debug!(%error, "a claim broke off; its lease ends, then it is tried again");
+                tracing::debug!(gid = %gid.printable(), %error, "a claim broke off; its lease ends, then it is tried again");
             }
             Err(error) => {
                 self.metrics.unreadable.increment(1);
-                tracing::error!(%error, "a transaction cannot be taken: put off");
+                tracing::error!(gid = %gid.printable(), %error, "a transaction cannot be taken: put off");
             }
         }
     }

@@ -38,7 +38,6 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument as _;
 
 use crate::{
     alert::Alerts,
@@ -281,7 +280,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         let (teller, listener) = oneshot::channel();
         let worker = Arc::clone(self);
         let gid = held.run.global().gid().clone();
-        self.spawn(&Handle::current(), &gid, async move {
+        self.spawn(&Handle::current(), gid, async move {
             let _place = place;
             let end = worker.hold(token, deadline, held).await;
             // Nobody waits for most of them.
@@ -294,17 +293,15 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     fn spawn(
         self: &Arc<Self>,
         runtime: &Handle,
-        gid: &Gid,
+        gid: Gid,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
         // Boxed at once: a round is some KB, which each layer around it would move.
-        let working = Arc::clone(self).work(Box::pin(work));
-        let span = tracing::info_span!("transaction", gid = %gid.printable());
-        self.tasks.spawn_on(working.instrument(span), runtime);
+        self.tasks.spawn_on(Arc::clone(self).work(gid, Box::pin(work)), runtime);
     }
 
     /// Does `work` until nothing is done any more; a panic in it ends it alone.
-    async fn work(self: Arc<Self>, work: impl Future<Output = ()>) {
+    async fn work(self: Arc<Self>, gid: Gid, work: impl Future<Output = ()>) {
         let stopped = self.stopped.cancelled();
         let caught = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
@@ -313,7 +310,10 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             end = caught => {
                 if end.is_err() {
                     self.metrics.panics.increment(1);
-                    tracing::error!("the work on a transaction panicked; its lease ends, then it is tried again");
+                    tracing::error!(
+                        gid = %gid.printable(),
+                        "the work on a transaction panicked; its lease ends, then it is tried again"
+                    );
                 }
             }
         }

@@ -123,6 +123,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             }
             if writing.is_none() && calls.is_empty() && standing.is_terminated() {
                 tracing::error!(
+                    gid = %hold.gid.printable(),
                     "a round waits for nothing; its lease ends, then it is tried again"
                 );
                 return RoundEnd::Over;
@@ -175,7 +176,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     }
                 }
                 Event::Answered(target, outcome) => {
-                    tracing::debug!(branch = ?target, outcome = outcome.as_str(), "a branch answered");
+                    let gid = hold.gid.printable();
+                    tracing::debug!(%gid, branch = ?target, outcome = outcome.as_str(), "a branch answered");
                     run.answer(target, outcome, self.clock.redis_now());
                 }
             }
@@ -260,6 +262,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             if erred.is_parked {
                 self.metrics.parked.increment(1);
                 tracing::warn!(
+                    gid = %run.global().gid().printable(),
                     n_errors = erred.rounds,
                     "parked: too many rounds in a row ended in an error; a reset resumes it"
                 );

@@ -56,12 +56,13 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     // A rest that was stored refuses its own repeat: no stale write.
                     if !is_repeat {
                         self.metrics.stale_writes.increment(1);
-                        tracing::info!(n = record.n, "a stale write was refused");
+                        let gid = record.gid.printable();
+                        tracing::info!(%gid, n = record.n, "a stale write was refused");
                     }
                     return Written::Refused;
                 }
                 Err(error @ (StoreError::Script { .. } | StoreError::Unreadable { .. })) => {
-                    tracing::error!(%error, "a state cannot be stored");
+                    tracing::error!(gid = %record.gid.printable(), %error, "a state cannot be stored");
                     return Written::Broken;
                 }
                 Err(
@@ -69,7 +70,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     | StoreError::Unanswered(_)
                     | StoreError::Full),
                 ) => {
-                    tracing::debug!(%error, "a state is not stored yet");
+                    tracing::debug!(gid = %record.gid.printable(), %error, "a state is not stored yet");
                     is_repeat |= error.maybe_done();
                     self.clock.sleep(wait).await;
                     wait = (wait * 2).min(REPEAT_AFTER_MAX);
