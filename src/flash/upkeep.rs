@@ -93,6 +93,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         under_way: &mut HashMap<Token, Duration>,
     ) -> Result<(), StoreError> {
         let now = self.clock.monotonic();
+        let mut brought = Ok(());
         for (transfer, units) in self.store.transfers(bucket, TRANSFERS).await? {
             let known_since = {
                 let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,10 +103,18 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
                 under_way.insert(transfer.id.clone(), known_since);
                 continue;
             }
-            self.store.receive(&transfer, units).await?;
-            self.store.acknowledge(&transfer).await?;
+            let received = async {
+                self.store.receive(&transfer, units).await?;
+                self.store.acknowledge(&transfer).await
+            };
+            if let Err(error) = received.await {
+                // The next round tries it again; the others need not wait for its bucket.
+                under_way.insert(transfer.id.clone(), known_since);
+                brought = Err(error);
+                continue;
+            }
             tracing::info!(sale = %bucket.sale, transfer = %transfer.id, units, "units that were on their way for long were brought");
         }
-        Ok(())
+        brought
     }
 }
