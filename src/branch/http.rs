@@ -54,9 +54,9 @@ pub enum CallerError {
 
 /// Calls branches over HTTP/1.1, plain or in TLS, and reuses its connections.
 ///
-/// Calls to one host are limited (see [`CallerSettings`]): a call waits its turn within its own
-/// timeout; it is [`Outcome::Busy`] when none came, and at once when as many wait as may. A hop to
-/// another host by a redirect counts there.
+/// Calls to one host are limited (see [`CallerSettings`]): a call waits its turn for as long as it may
+/// take, and then may take as long; it is [`Outcome::Busy`] when its turn did not come, and at once when
+/// as many wait as may. A hop to another host by a redirect counts there, and within the call's time.
 pub struct HttpCaller {
     dialer: Dialer,
     base_headers: HeaderMap,
@@ -85,14 +85,16 @@ impl HttpCaller {
         })
     }
 
-    async fn call_until(&self, call: &BranchCall<'_>, deadline: Instant) -> Outcome {
+    async fn call_within(&self, call: &BranchCall<'_>, bound: Duration) -> Outcome {
         let parts = match url::split(call.url, call.protocol) {
             Ok(parts) => parts,
             Err(reason) => return Outcome::Unknown(format!("the URL {reason}")),
         };
-        let Ok(place) = self.hosts.place(parts.host, deadline).await else {
+        let Ok(place) = self.hosts.place(parts.host, Instant::now() + bound).await else {
             return Outcome::Busy;
         };
+        // The wait is not the participant's: it has the whole time.
+        let deadline = Instant::now() + bound;
         match timeout_at(deadline, self.exchange(call, parts, place, deadline)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(text)) => Outcome::Unknown(clip(&text, LAST_ERROR_BYTES_MAX).to_owned()),
@@ -173,7 +175,7 @@ impl HttpCaller {
 impl Caller for HttpCaller {
     async fn call(&self, call: &BranchCall<'_>) -> Outcome {
         let started = Instant::now();
-        let outcome = self.call_until(call, started + call.timeout.min(CALL_MAX)).await;
+        let outcome = self.call_within(call, call.timeout.min(CALL_MAX)).await;
         self.metrics.branch_call(call.op, &outcome, started.elapsed());
         outcome
     }

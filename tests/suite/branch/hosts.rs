@@ -85,6 +85,28 @@ async fn a_call_whose_turn_does_not_come_in_time_was_not_made() {
 }
 
 #[tokio::test]
+async fn a_call_that_waited_for_its_turn_has_its_whole_time() {
+    let slow = Held::start().await;
+    let client = Client::limited(1);
+    let url = slow.participant.at("/a");
+    let timeout = Duration::from_secs(2);
+    let most_of_it = Duration::from_millis(1_300);
+    let meanwhile = async {
+        slow.arrived(1).await;
+        let call = Call { timeout, ..Call::of(&url) };
+        let time_passes = async {
+            tokio::time::sleep(most_of_it).await;
+            slow.answers.add_permits(1);
+            slow.arrived(1).await;
+            tokio::time::sleep(most_of_it).await;
+            slow.answers.add_permits(1);
+        };
+        assert_eq!(tokio::join!(client.call(call), time_passes).0, Outcome::Success);
+    };
+    assert_eq!(tokio::join!(client.get(&url), meanwhile).0, Outcome::Success);
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_leaves_its_place() {
     let slow = Held::start().await;
     let client = Client::limited(1);
