@@ -75,7 +75,7 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
         flash: &Flash<S, K>,
         id: &SaleId,
     ) -> Result<Option<Arc<Sale>>, ServiceError> {
-        flash.sale(id).await.map_err(|error| trouble::reading(&error))
+        flash.sale(id).await.map_err(|error| trouble::before_writing(&error))
     }
 
     /// Takes an order and stores it, or does neither. With `waits`, answers how its first round

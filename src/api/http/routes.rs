@@ -12,7 +12,7 @@ use axum::{
     routing::any,
 };
 
-use super::guard;
+use super::{flash::Refusal, guard};
 use crate::{
     api::ApiToken,
     telemetry::metrics::{Metrics, RouteMetrics},
@@ -20,6 +20,9 @@ use crate::{
 
 /// The label under which everything is counted that no route takes.
 const OTHER_ROUTE: &str = "other";
+
+/// With which the paths of flash sales begin.
+const FLASH_PATHS: &str = "/api/flash/";
 
 /// A table of routes in the making.
 ///
@@ -99,7 +102,8 @@ impl<'a, St: Clone + Send + Sync + 'static> Routes<'a, St> {
             router = router.route(pattern, any(Choice { routes: routes.into(), others }));
         }
         router.fallback(move |method: Method, uri: Uri| {
-            let response = redirect_to_slashless(&known, &method, &uri).unwrap_or_else(not_found);
+            let response =
+                redirect_to_slashless(&known, &method, &uri).unwrap_or_else(|| not_found(&uri));
             others.answered(response.status().as_u16());
             std::future::ready(response)
         })
@@ -129,7 +133,7 @@ impl<St: Send + 'static> Handler<(), St> for Choice<St> {
         if let Some((_, answer)) = self.routes.iter().find(|(method, _)| takes(method)) {
             return answer(request, state);
         }
-        let response = not_found();
+        let response = not_found(request.uri());
         self.others.answered(response.status().as_u16());
         Box::pin(std::future::ready(response))
     }
@@ -191,7 +195,11 @@ fn redirect_to_slashless(
     Some((status, [(header::LOCATION, location)]).into_response())
 }
 
-fn not_found() -> Response {
+/// In the protocol's words; below the paths that it does not know, in theirs.
+fn not_found(uri: &Uri) -> Response {
+    if uri.path().starts_with(FLASH_PATHS) {
+        return Refusal::unknown_path().into_response();
+    }
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], "404 page not found")
         .into_response()
 }

@@ -279,3 +279,52 @@ async fn a_query_has_the_keys_that_are_known_each_once_and_good() {
         assert_eq!(shop.get(&format!("/api/flash/{path}")).await.status, 200, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_no_request_can_need_is_refused_before_it_is_looked_into() {
+    let shop = Shop::start(&[]).await;
+    let lines = r#"{"id":"shoe","take":1},"#.repeat(30_000);
+    for path in ["/api/flash/sales", "/api/flash/sales/s/orders"] {
+        let body = format!(r#"{{"items":[{lines}]}}"#);
+        let reply = shop.send(Method::POST, path, "application/json", body).await;
+        assert_eq!((reply.status, &reply.json()["reason"]), (413, &json!("too_large")), "{path}");
+        assert!(reply.message().contains("at most 524288 are allowed here"), "{reply:?}");
+    }
+    assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_a_body_has_no_query() {
+    let shop = Shop::start(&[]).await;
+    let body = with("id", json!("s")).to_string();
+    for (method, path) in [
+        (Method::POST, "?x=1"),
+        (Method::PATCH, "/s?x=1"),
+        (Method::POST, "/s/restock?x=1"),
+        (Method::POST, "/s/close?x=1"),
+        (Method::POST, "/s/orders?x=1"),
+        (Method::POST, "/s/reconcile?x=1"),
+    ] {
+        let path = format!("/api/flash/sales{path}");
+        let reply = shop.send(method, &path, "application/json", body.clone()).await;
+        assert_bad(&reply, "x", "there is no \"x\" in the query of this URL");
+    }
+    assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_path_is_told_in_the_words_of_flash_sales() {
+    let shop = Shop::start(&[]).await;
+    for (method, path) in [
+        (Method::DELETE, "/api/flash/sales/s"),
+        (Method::GET, "/api/flash/sales/s/orders"),
+        (Method::POST, "/api/flash/nothing"),
+    ] {
+        let reply = shop.send(method, path, "application/json", String::new()).await;
+        assert_eq!(
+            (reply.status, &reply.json()["reason"]),
+            (404, &json!("unknown_path")),
+            "{path}"
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! Flash sales over HTTP.
 
+mod body;
 mod openapi;
 mod order_request;
 mod orders;

@@ -136,8 +136,9 @@ fn bad_take(number: usize, found: &str) -> Refusal {
 
 /// What is wrong with a body that could not be read.
 fn wrong(body: &[u8], error: &serde_json::Error) -> Refusal {
-    let Ok(found) = serde_json::from_slice::<Value>(body) else {
-        return Refusal::bad("", format!("the body is not JSON: {error}"));
+    let found = match serde_json::from_slice::<Value>(body) {
+        Ok(found) => found,
+        Err(error) => return Refusal::bad("", format!("the body is not JSON: {error}")),
     };
     let Value::Object(found) = found else {
         return Refusal::bad(

@@ -9,14 +9,9 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{order_request::OrderRequest, refusal::Refusal};
+use super::{body::FlashBody, order_request::OrderRequest, refusal::Refusal};
 use crate::{
-    api::http::{
-        Api,
-        body::{BodyError, RequestBody},
-        finish::finish,
-        reply,
-    },
+    api::http::{Api, finish::finish, reply},
     branch::Caller,
     clock::Clock,
     flash::Wanted,
@@ -36,14 +31,14 @@ const PATH: (&str, &str) = ("/api/flash/sales/", "/orders");
 pub(in crate::api::http) async fn order<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     uri: Uri,
-    body: Result<RequestBody, BodyError>,
+    body: Result<FlashBody, Refusal>,
 ) -> Response {
     // The route has both; cut here, the id is not copied.
     let path = uri.path();
     let id = path.strip_prefix(PATH.0).and_then(|id| id.strip_suffix(PATH.1)).unwrap_or_default();
     let body = match body {
-        Ok(RequestBody(body)) => body,
-        Err(error) => return Refusal::from(error).into_response(),
+        Ok(FlashBody(body)) => body,
+        Err(refusal) => return refusal.into_response(),
     };
     let request = match OrderRequest::read(&body) {
         Ok(request) => request,

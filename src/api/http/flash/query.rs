@@ -9,20 +9,27 @@ use crate::{api::http::number::Pairs, model::quoted};
 ///
 /// # Errors
 /// Which one is not.
-pub(super) fn check(Query(pairs): &Pairs, known: &[&str]) -> Result<(), Refusal> {
-    for (number, (key, _)) in pairs.iter().enumerate() {
+pub(super) fn check(pairs: &Pairs, known: &[&str]) -> Result<(), Refusal> {
+    if let Some((key, _)) = pairs.0.iter().find(|(key, _)| !known.contains(&key.as_str())) {
         let quoted = quoted(key);
-        if !known.contains(&key.as_str()) {
-            let there_are = if known.is_empty() { "none" } else { &known.join(", ") };
-            let told =
-                format!("there is no {quoted:?} in the query of this URL; there are: {there_are}");
-            return Err(Refusal::bad(quoted, told));
-        }
+        let there_are = if known.is_empty() { "none" } else { &known.join(", ") };
+        let told =
+            format!("there is no {quoted:?} in the query of this URL; there are: {there_are}");
+        return Err(Refusal::bad(quoted, told));
+    }
+    once(pairs)
+}
+
+/// Checks that each key of `pairs` stands there once.
+///
+/// # Errors
+/// Which one does not.
+pub(super) fn once(Query(pairs): &Pairs) -> Result<(), Refusal> {
+    for (number, (key, _)) in pairs.iter().enumerate() {
         if pairs.iter().take(number).any(|(earlier, _)| earlier == key) {
-            return Err(Refusal::bad(
-                quoted,
-                format!("{quoted} stands in the query of the URL twice"),
-            ));
+            let quoted = quoted(key);
+            let told = format!("{quoted} stands in the query of the URL twice");
+            return Err(Refusal::bad(quoted, told));
         }
     }
     Ok(())

@@ -4,11 +4,12 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 
 use super::{
+    query,
     refusal::Refusal,
     sales::{SalePath, sale_id},
 };
 use crate::{
-    api::http::{Api, reply},
+    api::http::{Api, number::Pairs, reply},
     branch::Caller,
     clock::Clock,
     flash::{Difference, Reconciled, RowCounts},
@@ -47,7 +48,9 @@ struct CountsReply {
 pub(in crate::api::http) async fn reconcile<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
+    pairs: Pairs,
 ) -> Result<Response, Refusal> {
+    query::check(&pairs, &[])?;
     let id = sale_id(path)?;
     let found = api.flash().sales().reconcile(&id).await?;
     let Reconciled { sale, is_exact, differences, n_differences, orders, branches } = &found;

@@ -69,6 +69,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "unknown_sale", told)
     }
 
+    /// There is no such path below `/api/flash`, or it has not this method.
+    pub(in crate::api::http) fn unknown_path() -> Self {
+        let told = "there is no such path, or not with this method: see /api/flash/openapi.json";
+        Self::new(StatusCode::NOT_FOUND, "unknown_path", told)
+    }
+
     /// Too much is under way.
     pub(super) fn crowded(message: impl Into<String>) -> Self {
         let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "crowded", message);

@@ -9,6 +9,7 @@ use axum::{
 };
 
 use super::{
+    body::FlashBody,
     query,
     refusal::Refusal,
     sale_reply::{PageReply, SaleReply},
@@ -17,7 +18,6 @@ use super::{
 use crate::{
     api::http::{
         Api,
-        body::{BodyError, RequestBody},
         finish::finish,
         number::{Pairs, text},
         reply,
@@ -35,9 +35,9 @@ pub(in crate::api::http) type SalePath = Result<Path<String>, PathRejection>;
 /// Makes a sale.
 pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
-    body: Result<RequestBody, BodyError>,
+    body: Result<FlashBody, Refusal>,
 ) -> Result<Response, Refusal> {
-    let RequestBody(body) = body?;
+    let FlashBody(body) = body?;
     let Asked { request_id, what } = sale_request::new_sale(&body)?;
     check_steps(&api, &what.steps)?;
     let sales = Arc::clone(api.flash().sales());
@@ -48,9 +48,9 @@ pub(in crate::api::http) async fn create<S: Store + FlashStore, C: Caller, K: Cl
 pub(in crate::api::http) async fn change<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    body: Result<RequestBody, BodyError>,
+    body: Result<FlashBody, Refusal>,
 ) -> Result<Response, Refusal> {
-    let RequestBody(body) = body?;
+    let FlashBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what } = sale_request::changes(&body)?;
     check_steps(&api, what.steps.as_deref().unwrap_or_default())?;
@@ -62,9 +62,9 @@ pub(in crate::api::http) async fn change<S: Store + FlashStore, C: Caller, K: Cl
 pub(in crate::api::http) async fn restock<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    body: Result<RequestBody, BodyError>,
+    body: Result<FlashBody, Refusal>,
 ) -> Result<Response, Refusal> {
-    let RequestBody(body) = body?;
+    let FlashBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what } = sale_request::restock(&body)?;
     let sales = Arc::clone(api.flash().sales());
@@ -75,9 +75,9 @@ pub(in crate::api::http) async fn restock<S: Store + FlashStore, C: Caller, K: C
 pub(in crate::api::http) async fn close<S: Store + FlashStore, C: Caller, K: Clock>(
     State(api): State<Api<S, C, K>>,
     path: SalePath,
-    body: Result<RequestBody, BodyError>,
+    body: Result<FlashBody, Refusal>,
 ) -> Result<Response, Refusal> {
-    let RequestBody(body) = body?;
+    let FlashBody(body) = body?;
     let id = sale_id(path)?;
     let Asked { request_id, what: () } = sale_request::close(&body)?;
     let sales = Arc::clone(api.flash().sales());

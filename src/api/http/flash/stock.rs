@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::refusal::Refusal;
+use super::{query, refusal::Refusal};
 use crate::{
     api::http::{
         Api,
@@ -48,6 +48,7 @@ pub(in crate::api::http) async fn stock<S: Store + FlashStore, C: Caller, K: Clo
 }
 
 fn read(sale: &str, item: &str, pairs: &Pairs) -> Result<StockCall, Refusal> {
+    query::once(pairs)?;
     let needed = |key: &str| {
         text(pairs, key)
             .ok_or_else(|| Refusal::bad(key, format!("{key} is missing in the query of the URL")))
