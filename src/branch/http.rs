@@ -85,12 +85,18 @@ impl HttpCaller {
         })
     }
 
-    async fn call_within(&self, call: &BranchCall<'_>, bound: Duration) -> Outcome {
+    /// A call that was asked for at `started`.
+    async fn call_within(
+        &self,
+        call: &BranchCall<'_>,
+        started: Instant,
+        bound: Duration,
+    ) -> Outcome {
         let parts = match url::split(call.url, call.protocol) {
             Ok(parts) => parts,
             Err(reason) => return Outcome::Unknown(format!("the URL {reason}")),
         };
-        let Ok(place) = self.hosts.place(parts.host, Instant::now() + bound).await else {
+        let Ok(place) = self.hosts.place(parts.host, started + bound).await else {
             return Outcome::Busy;
         };
         // The wait is not the participant's: it has the whole time.
@@ -175,7 +181,7 @@ impl HttpCaller {
 impl Caller for HttpCaller {
     async fn call(&self, call: &BranchCall<'_>) -> Outcome {
         let started = Instant::now();
-        let outcome = self.call_within(call, call.timeout.min(CALL_MAX)).await;
+        let outcome = self.call_within(call, started, call.timeout.min(CALL_MAX)).await;
         self.metrics.branch_call(call.op, &outcome, started.elapsed());
         outcome
     }

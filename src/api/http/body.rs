@@ -21,21 +21,16 @@ const READ_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     /// It is longer than allowed, as its client said.
-    #[error("the body has {bytes} bytes, at most {bytes_max} are allowed (setting body_bytes_max)")]
+    #[error("the body has {bytes} bytes, at most {} are allowed ({})", limit.bytes_max, limit.whose)]
     AnnouncedTooLarge {
         /// How long it is.
         bytes: u64,
         /// How long it may be.
-        bytes_max: usize,
+        limit: BodyLimit,
     },
     /// It came to be longer than allowed.
-    #[error(
-        "the body has more than the {bytes_max} bytes that are allowed (setting body_bytes_max)"
-    )]
-    TooLarge {
-        /// How long it may be, in bytes.
-        bytes_max: usize,
-    },
+    #[error("the body has more than the {} bytes that are allowed ({})", .0.bytes_max, .0.whose)]
+    TooLarge(BodyLimit),
     /// It ended early, or broke the rules of HTTP.
     #[error("the body could not be read: {0}")]
     Unread(String),
@@ -45,7 +40,7 @@ impl BodyError {
     /// The status that tells of it.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::AnnouncedTooLarge { .. } | Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::AnnouncedTooLarge { .. } | Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unread(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -63,6 +58,15 @@ impl IntoResponse for BodyError {
 pub(super) struct BodyLimit {
     /// In bytes.
     pub(super) bytes_max: usize,
+    /// Who set it, for whoever meets it.
+    pub(super) whose: &'static str,
+}
+
+impl BodyLimit {
+    /// The operator's.
+    pub(super) fn of_settings(bytes_max: usize) -> Self {
+        Self { bytes_max, whose: "setting body_bytes_max" }
+    }
 }
 
 /// A request's whole body, whatever its Content-Type says. One that came in one piece is not copied.
@@ -77,16 +81,26 @@ where
     type Rejection = BodyError;
 
     async fn from_request(request: Request, state: &St) -> Result<Self, BodyError> {
-        let BodyLimit { bytes_max } = BodyLimit::from_ref(state);
+        Self::read(request, BodyLimit::from_ref(state)).await
+    }
+}
+
+impl RequestBody {
+    /// Reads the body within `limit`.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub(super) async fn read(request: Request, limit: BodyLimit) -> Result<Self, BodyError> {
+        let bytes_max = limit.bytes_max;
         let body = request.into_body();
         // Before the first read: a client that waits for `100 Continue` then sends nothing at all.
         let announced = body.size_hint().lower();
         if announced > bytes_max as u64 {
-            return Err(BodyError::AnnouncedTooLarge { bytes: announced, bytes_max });
+            return Err(BodyError::AnnouncedTooLarge { bytes: announced, limit });
         }
         match timeout(READ_MAX, Limited::new(body, bytes_max).collect()).await {
             Ok(Ok(whole)) => Ok(Self(whole.to_bytes())),
-            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(BodyError::TooLarge { bytes_max }),
+            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(BodyError::TooLarge(limit)),
             Ok(Err(e)) => Err(BodyError::Unread(e.to_string())),
             Err(_) => Err(BodyError::Unread(format!("it was not whole within {READ_MAX:?}"))),
         }
@@ -111,7 +125,7 @@ mod tests {
 
     impl FromRef<TenBytes> for BodyLimit {
         fn from_ref(_: &TenBytes) -> Self {
-            Self { bytes_max: 10 }
+            Self::of_settings(10)
         }
     }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    api::http::{body::BodyError, testing},
+    api::http::{
+        body::{BodyError, BodyLimit},
+        testing,
+    },
     wire::read_rpc,
 };
 
@@ -76,7 +79,11 @@ async fn each_refusal_has_its_code_and_its_words() {
             "away",
         ),
         (
-            ApiError::Body(BodyError::AnnouncedTooLarge { bytes: 11, bytes_max: 10 }).into(),
+            ApiError::Body(BodyError::AnnouncedTooLarge {
+                bytes: 11,
+                limit: BodyLimit::of_settings(10),
+            })
+            .into(),
             -32603,
             "the body has 11 bytes, at most 10 are allowed (setting body_bytes_max)",
         ),

@@ -81,7 +81,7 @@ impl<S, C, K> Api<S, C, K> {
 
 impl<S, C, K> FromRef<Api<S, C, K>> for BodyLimit {
     fn from_ref(api: &Api<S, C, K>) -> Self {
-        Self { bytes_max: api.0.settings.body_bytes_max }
+        Self::of_settings(api.0.settings.body_bytes_max)
     }
 }
 

@@ -12,7 +12,10 @@ use axum::{
     routing::any,
 };
 
-use super::{flash::Refusal, guard};
+use super::{
+    flash::{self, Refusal},
+    guard,
+};
 use crate::{
     api::ApiToken,
     telemetry::metrics::{Metrics, RouteMetrics},
@@ -20,9 +23,6 @@ use crate::{
 
 /// The label under which everything is counted that no route takes.
 const OTHER_ROUTE: &str = "other";
-
-/// With which the paths of flash sales begin.
-const FLASH_PATHS: &str = "/api/flash/";
 
 /// A table of routes in the making.
 ///
@@ -197,7 +197,7 @@ fn redirect_to_slashless(
 
 /// In the protocol's words; below the paths that it does not know, in theirs.
 fn not_found(uri: &Uri) -> Response {
-    if uri.path().starts_with(FLASH_PATHS) {
+    if uri.path().starts_with(flash::PATHS) {
         return Refusal::unknown_path().into_response();
     }
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], "404 page not found")

@@ -7,7 +7,11 @@ use axum::{
     routing::get,
 };
 
-use super::{error::ApiError, flash::Refusal, handlers};
+use super::{
+    error::ApiError,
+    flash::{self, Refusal},
+    handlers,
+};
 use crate::service::ServiceError;
 
 /// The router of a node that is starting. It closes each connection, so that the next request on it
@@ -21,7 +25,7 @@ pub fn starting() -> Router {
 
 fn not_yet(uri: &Uri) -> Response {
     let message = "this node is starting: it waits for Redis; the request had no effect".to_owned();
-    if uri.path().starts_with("/api/flash/") {
+    if uri.path().starts_with(flash::PATHS) {
         return Refusal::unavailable(message).into_response();
     }
     let retry_after = std::time::Duration::from_secs(1);

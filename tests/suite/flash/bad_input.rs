@@ -288,7 +288,10 @@ async fn a_body_that_no_request_can_need_is_refused_before_it_is_looked_into() {
         let body = format!(r#"{{"items":[{lines}]}}"#);
         let reply = shop.send(Method::POST, path, "application/json", body).await;
         assert_eq!((reply.status, &reply.json()["reason"]), (413, &json!("too_large")), "{path}");
-        assert!(reply.message().contains("at most 524288 are allowed here"), "{reply:?}");
+        assert!(
+            reply.message().contains("at most 524288 are allowed (of flash sales)"),
+            "{reply:?}"
+        );
     }
     assert_eq!(shop.everything(), []);
 }

@@ -1,17 +1,14 @@
 //! The body of a request of flash sales, and nothing beside it.
 
-use axum::{
-    extract::{FromRef, FromRequest, Query, Request},
-    http::StatusCode,
-};
+use axum::extract::{FromRef, FromRequest, Query, Request};
 use bytes::Bytes;
 
 use super::{query, refusal::Refusal};
 use crate::api::http::body::{BodyLimit, RequestBody};
 
-/// No request that can be right is longer, in bytes. To read a longer one only to refuse it would hold
-/// up the other connections of its thread.
-const BYTES_MAX: usize = 512 << 10;
+/// No request that can be right is longer. To look into a longer one only to refuse it would hold up the
+/// other connections of its thread.
+const LIMIT: BodyLimit = BodyLimit { bytes_max: 512 << 10, whose: "of flash sales" };
 
 /// A whole body that is not too long to be looked into, of a request whose URL has no query.
 #[derive(Debug)]
@@ -29,13 +26,9 @@ where
             let pairs = Query::try_from_uri(request.uri());
             query::check(&pairs.map_err(|error| Refusal::bad("", error.body_text()))?, &[])?;
         }
-        let RequestBody(body) = RequestBody::from_request(request, state).await?;
-        let n_bytes = body.len();
-        if n_bytes > BYTES_MAX {
-            let told =
-                format!("the body has {n_bytes} bytes, at most {BYTES_MAX} are allowed here");
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", told));
-        }
+        let setting = BodyLimit::from_ref(state);
+        let limit = if setting.bytes_max < LIMIT.bytes_max { setting } else { LIMIT };
+        let RequestBody(body) = RequestBody::read(request, limit).await?;
         Ok(Self(body))
     }
 }

@@ -14,6 +14,9 @@ mod sales;
 mod stock;
 mod strict;
 
+/// With which the paths of flash sales begin.
+pub(super) const PATHS: &str = "/api/flash/";
+
 pub(super) use self::{
     openapi::openapi,
     orders::order,

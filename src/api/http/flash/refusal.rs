@@ -121,7 +121,7 @@ impl From<ServiceError> for Refusal {
 impl From<BodyError> for Refusal {
     fn from(error: BodyError) -> Self {
         let reason = match error {
-            BodyError::AnnouncedTooLarge { .. } | BodyError::TooLarge { .. } => "too_large",
+            BodyError::AnnouncedTooLarge { .. } | BodyError::TooLarge(_) => "too_large",
             BodyError::Unread(_) => "bad_request",
         };
         Self::new(error.status(), reason, error.to_string())
