@@ -85,6 +85,13 @@ impl Shop {
         set_field(from, "n", "0;0;1");
     }
 
+    /// Of a sale of two buckets: as if one had given the other units of an item that it does not have.
+    pub(super) fn leave_for_nobody(&self, id: &str) {
+        let buckets = self.bucket_keys(&format!("f:{id}"));
+        let [from, to] = buckets.as_slice() else { panic!("two buckets: {buckets:?}") };
+        set_field(&from.replace(":f:", ":ft:"), "dead:0", &format!("{};hat=1", shard_of(to)));
+    }
+
     /// All its keys, with what each has, but what describes the deployment.
     pub(super) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let mut redis = connect(redis_url());

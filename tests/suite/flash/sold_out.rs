@@ -188,6 +188,17 @@ async fn a_unit_that_a_dead_node_left_on_its_way_is_brought_to_whoever_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn units_on_their_way_are_not_held_up_by_those_that_nobody_can_receive() {
+    let shop = Shop::start(&[]).await;
+    shop.sell("s", 2, json!({"buckets": 2})).await;
+    // In this order: upkeep meets the one that it cannot bring first.
+    shop.leave_for_nobody("s");
+    shop.leave_on_its_way("s");
+    assert_eq!(books(&shop, "s").await, (1, 0, 0));
+    until_books(&shop, "s", (2, 0, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_buyers_at_once_as_many_get_one_as_there_are_units() {
     let shop = Shop::start(&[]).await;
     let other = shop.another(&[]).await;
