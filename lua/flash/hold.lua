@@ -1,11 +1,13 @@
 #!lua
 -- hold: takes units for a branch stock://… of a transaction of any shard.
 --
--- KEYS, for each item:
---   [1] tandem:{TAG}:f:<sale>   the bucket's books, hash
+-- KEYS, for each bucket:
+--   [1] tandem:{TAG}:f:<sale>   its books, hash
 --   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
--- ARGV, for each item:
+-- ARGV:
+--   [1] how many items each bucket has: `<items>,…`
+-- and for each item:
 --   [1] `b<length of the branch id>:<branch id><gid>`, the row's field
 --   [2] buyer
 --   [3] `<item>=<units>`
@@ -21,18 +23,18 @@
 --
 -- One script: units are taken, and the row says by whom, at once, so that a repeat takes no more.
 
-local function ask(k, a)
-  local books = KEYS[k]
-  ask_bucket(books, ARGV[a], ARGV[a + 1], ARGV[a + 2])
+local function ask(s, a)
+  local books = KEYS[s]
+  ask_to_take(books, ARGV[a], ARGV[a + 1], ARGV[a + 2])
 end
 
-local function hold(k, a)
-  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+local function hold(_, a, s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local field, buyer, units = ARGV[a], ARGV[a + 1], ARGV[a + 2]
   local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
   if row then
-    local letter, taken, stored_buyer = unpack_row(row)
+    local letter, taken, _, stored_buyer = unpack_row(row)
     if letter == 'R' then
       return 'released'
     end
@@ -43,13 +45,14 @@ local function hold(k, a)
   if why_not then
     return why_not
   end
-  take_units(bucket, field, buyer, units, 'H')
+  take_units(bucket, buyer, units, 'H')
+  put_row(bucket, field, 'H;' .. units .. ';;' .. buyer)
   return 'held'
 end
 
-local function write(k)
-  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+local function write(s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(3, 0, 3, ask, hold, write)
+return each_of_buckets(3, 0, 1, 3, ask, hold, write)

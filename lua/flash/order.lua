@@ -1,18 +1,20 @@
 #!lua
 -- order: takes the units of an order and stores the order as a transaction, or does neither.
 --
--- KEYS, for each item, all of one shard:
---   [1] tandem:{TAG}:f:<sale>   the bucket's books, hash
+-- KEYS, for each bucket:
+--   [1] tandem:{TAG}:f:<sale>   its books, hash
 --   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
---   [4] tandem:{TAG}:g:<gid>    the transaction, hash
---   [5] tandem:{TAG}:due        due times of the shard, sorted set; but of an order that is stored
+--   [4] tandem:{TAG}:due        due times of its shard, sorted set; but for orders that are stored
 --                               as ended tandem:{TAG}:fin:<minute>, gids that ended then, list
+-- then, for each item:
+--   [1] tandem:{TAG}:g:<gid>    the transaction, hash
 -- and, after all items' keys, for each item with a large body:
 --   tandem:{TAG}:s:<request>    the staged body, string
 --   tandem:{TAG}:b:<gid>        the body, string
 -- ARGV:
 --   [1] retention of ended ones, in ms
+--   [2] how many items each bucket has: `<items>,…`
 -- and for each item:
 --   [1] gid
 --   [2] `o<order>`, the row's field
@@ -26,11 +28,11 @@
 --   [9] the place of its first further key, or 0
 --
 -- Returns now in µs, then for each item one of
---   taken <units>, taken_held <units>
---                     stored now; held says: by this request. Units: `<item>=<units>=<left>,…`
---   taken <units> <created at>, taken_held <units> <created at>
+--   taken <left>, taken_held <left>
+--                     stored now; held says: by this request. Left: `<left of the item>,…`
+--   taken <left> <created at>, taken_held <left> <created at>
 --                     an earlier copy of this request stored it
---   again <units> <letter>
+--   again <units> <left> <letter>
 --                     an earlier request of the same order, buyer and units stored it; its row's
 --                     letter says what became of it
 --   other_buyer       the order is another buyer's
@@ -44,33 +46,35 @@
 -- One script: what is taken is taken for a transaction that is stored, and of two copies of an
 -- order one finds the other one's row.
 
-local byte = string.byte
 local ENDED, SMALL = byte('C'), byte('s')
 
 -- What is put to the keys that many orders share, at the end: gids with their due times, and gids
 -- that ended.
 local due_times, ended_gids = {}, {}
 
-local function ask(k, a)
-  local books = KEYS[k]
-  ask_bucket(books, ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])
+local function ask(s, a)
+  local books = KEYS[s]
+  ask_to_take(books, ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])
 end
 
 -- The answer where the order has its row.
 local function earlier(row, hash, a)
-  local letter, taken, stored_buyer = unpack_row(row)
+  local letter, units, left, stored_buyer = unpack_row(row)
   if stored_buyer ~= ARGV[a + 2] then
     return 'other_buyer'
   end
   local stored = call('HMGET', hash, 's', 'c')
   if stored[1] then
     local _, _, _, token, last_request = unpack_state(stored[1])
-    if find(ARGV[a + 4], ';1;' .. last_request .. ';;', 1, true) then
+    if string.find(ARGV[a + 4], ';1;' .. last_request .. ';;', 1, true) then
       local word = token == last_request and 'taken_held ' or 'taken '
-      return word .. taken .. ' ' .. stored[2]
+      return word .. left .. ' ' .. stored[2]
     end
   end
-  return are_same(taken, ARGV[a + 3]) and 'again ' .. taken .. ' ' .. letter or 'other_cart'
+  if not are_same(units, ARGV[a + 3]) then
+    return 'other_cart'
+  end
+  return 'again ' .. units .. ' ' .. left .. ' ' .. letter
 end
 
 -- The list of such a key, which is looked at once, so that one of another type fails now.
@@ -78,7 +82,6 @@ local function due_list(due)
   if not due_times[due] then
     call('ZCOUNT', due, '0', '0')
     due_times[due] = { n = 0 }
-    n_unwritten = n_unwritten + 1
   end
   return due_times[due]
 end
@@ -87,14 +90,13 @@ local function ended_list(ended)
   if not ended_gids[ended] then
     call('LLEN', ended)
     ended_gids[ended] = {}
-    n_unwritten = n_unwritten + 1
   end
   return ended_gids[ended]
 end
 
-local function order(k, a)
-  local books, buyers, rows, hash = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
-  local due, ended = KEYS[k + 4], KEYS[k + 4]
+local function order(k, a, s)
+  local books, buyers, rows, hash = KEYS[s], KEYS[s + 1], KEYS[s + 2], KEYS[k]
+  local due, ended = KEYS[s + 3], KEYS[s + 3]
   local field, buyer, units = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
@@ -131,35 +133,36 @@ local function order(k, a)
       call('PEXPIREAT', body_key, expires_at)
     end
     place[#place + 1] = ARGV[a]
-    return 'taken ' .. take_units(bucket, field, buyer, units, 'S')
+  else
+    local n = place.n
+    place[n + 1] = lease_us == '' and now_text or from_now(lease_us)
+    place[n + 2], place.n = ARGV[a], n + 2
+    bucket.in_work = bucket.in_work + 1
   end
-  local n = place.n
-  place[n + 1] = lease_us == '' and now_text or from_now(lease_us)
-  place[n + 2], place.n = ARGV[a], n + 2
-  bucket.in_work = bucket.in_work + 1
-  local word = lease_us == '' and 'taken ' or 'taken_held '
-  return word .. take_units(bucket, field, buyer, units, 'H')
+  local letter = has_ended and 'S' or 'H'
+  take_units(bucket, buyer, units, letter)
+  local left = what_is_left(bucket, units)
+  put_row(bucket, field, letter .. ';' .. units .. ';' .. left .. ';' .. buyer)
+  return (lease_us == '' and 'taken ' or 'taken_held ') .. left
 end
 
-local function write(k)
-  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local due, ended = KEYS[k + 4], KEYS[k + 4]
+local function write(s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  local due, ended = KEYS[s + 3], KEYS[s + 3]
   write_bucket(books, buyers, rows)
   local times, gids = due_times[due], ended_gids[ended]
   if times then
     due_times[due] = nil
-    n_unwritten = n_unwritten - 1
     if #times > 0 then
       call('ZADD', due, unpack(times))
     end
   end
   if gids then
     ended_gids[ended] = nil
-    n_unwritten = n_unwritten - 1
     if #gids > 0 then
       list_ended(ended, gids)
     end
   end
 end
 
-return each_of_buckets(5, 1, 9, ask, order, write)
+return each_of_buckets(4, 1, 2, 9, ask, order, write)

@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- settle: ends the reservation of a branch stock://…: its units are sold or given back.
 --
--- KEYS, for each item:
---   [1] tandem:{TAG}:f:<sale>   the bucket's books, hash
+-- KEYS, for each bucket:
+--   [1] tandem:{TAG}:f:<sale>   its books, hash
 --   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
--- ARGV, for each item:
+-- ARGV:
+--   [1] how many items each bucket has: `<items>,…`
+-- and for each item:
 --   [1] `b<length of the branch id>:<branch id><gid>`, the row's field
 --   [2] buyer, for the row of one that never held
 --   [3] S to sell, R to give back
@@ -19,13 +21,13 @@
 --
 -- One script: the units and the row that says whose they were change at once, each once.
 
-local function ask(k, a)
-  local books = KEYS[k]
-  ask_bucket(books, ARGV[a])
+local function ask(s, a)
+  local books = KEYS[s]
+  ask_to_settle(books, ARGV[a], ARGV[a + 2] == 'R')
 end
 
-local function settle(k, a)
-  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+local function settle(_, a, s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local field, buyer, letter = ARGV[a], ARGV[a + 1], ARGV[a + 2]
   local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
@@ -34,20 +36,20 @@ local function settle(k, a)
   elseif not row and letter == 'S' then
     return 'missing'
   elseif not row then
-    put_row(bucket, field, 'R;;' .. buyer)
+    put_row(bucket, field, 'R;;;' .. buyer)
     return 'done'
   end
-  local taken, stored_buyer = held_row(bucket, field)
-  if taken then
-    settle_row(bucket, field, taken, stored_buyer, letter)
+  local held, list, holder = held_row(bucket, field, letter == 'R')
+  if held then
+    settle_row(bucket, field, held, list, holder, letter)
     return 'done'
   end
   return (unpack_row(row)) == letter and 'done' or 'otherwise'
 end
 
-local function write(k)
-  local books, buyers, rows = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+local function write(s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(3, 0, 3, ask, settle, write)
+return each_of_buckets(3, 0, 1, 3, ask, settle, write)

@@ -2,16 +2,18 @@
 -- stop_order: ends an order that has not ended as failed, over whoever holds it, and gives its
 -- units back. Otherwise as force_stop.
 --
--- KEYS, for each item, all of one shard:
+-- KEYS, for each bucket:
+--   [1] tandem:{TAG}:f:<sale>     its books, hash
+--   [2] tandem:{TAG}:fb:<sale>    its buyers, hash
+--   [3] tandem:{TAG}:fr:<sale>    its reservations, hash
+--   [4] tandem:{TAG}:due          due times of its shard, sorted set
+--   [5] tandem:{TAG}:fin:<minute> gids that ended in that minute, list
+-- then, for each item:
 --   [1] tandem:{TAG}:g:<gid>      the transaction, hash
 --   [2] tandem:{TAG}:b:<gid>      its body, string, if that is large
---   [3] tandem:{TAG}:due          due times of the shard, sorted set
---   [4] tandem:{TAG}:fin:<minute> gids that ended in that minute, list
---   [5] tandem:{TAG}:f:<sale>     the bucket's books, hash
---   [6] tandem:{TAG}:fb:<sale>    its buyers, hash
---   [7] tandem:{TAG}:fr:<sale>    its reservations, hash
 -- ARGV:
 --   [1] retention of ended ones, in ms
+--   [2] how many items each bucket has: `<items>,…`
 -- and for each item:
 --   [1] gid
 --   [2] id of this request
@@ -27,14 +29,14 @@
 -- One script: whoever stops an order finds its units for sale, and its holder's next write is
 -- refused.
 
-local function ask(k, a)
-  local books = KEYS[k + 4]
-  ask_bucket(books, ARGV[a + 3])
+local function ask(s, a)
+  local books = KEYS[s]
+  ask_to_settle(books, ARGV[a + 3], true)
 end
 
-local function stop_order(k, a)
-  local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
-  local books, buyers, rows = KEYS[k + 4], KEYS[k + 5], KEYS[k + 6]
+local function stop_order(k, a, s)
+  local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[s + 3], KEYS[s + 4]
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local gid, request, reason, field = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
 
   local answer, why = judge_stop(hash, request, reason)
@@ -42,17 +44,17 @@ local function stop_order(k, a)
     return answer
   end
   local bucket = bucket_of(books, buyers, rows)
-  local taken, buyer = held_row(bucket, field)
+  local held, list, buyer = held_row(bucket, field, true)
   stop(hash, body, due, ended, gid, request, 'F', why)
-  if taken then
-    settle_row(bucket, field, taken, buyer, 'R')
+  if held then
+    settle_row(bucket, field, held, list, buyer, 'R')
   end
   return 'done'
 end
 
-local function write(k)
-  local books, buyers, rows = KEYS[k + 4], KEYS[k + 5], KEYS[k + 6]
+local function write(s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(7, 1, 4, ask, stop_order, write)
+return each_of_buckets(5, 2, 2, 4, ask, stop_order, write)

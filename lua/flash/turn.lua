@@ -2,17 +2,19 @@
 -- turn: stores a holder's state of an order that is aborting or has ended, and in the same change
 -- gives its units back or sells them. Otherwise as record, rest and finish.
 --
--- KEYS, for each item, all of one shard:
+-- KEYS, for each bucket:
+--   [1] tandem:{TAG}:f:<sale>     its books, hash
+--   [2] tandem:{TAG}:fb:<sale>    its buyers, hash
+--   [3] tandem:{TAG}:fr:<sale>    its reservations, hash
+--   [4] tandem:{TAG}:due          due times of its shard, sorted set
+--   [5] tandem:{TAG}:fin:<minute> gids that ended in that minute, list
+-- then, for each item:
 --   [1] tandem:{TAG}:g:<gid>      the transaction, hash
---   [2] tandem:{TAG}:due          due times of the shard, sorted set
---   [3] tandem:{TAG}:fin:<minute> gids that ended in that minute, list
---   [4] tandem:{TAG}:f:<sale>     the bucket's books, hash
---   [5] tandem:{TAG}:fb:<sale>    its buyers, hash
---   [6] tandem:{TAG}:fr:<sale>    its reservations, hash
 -- and, after all items' keys, for each item that ends and is known to have a large body:
 --   [x] tandem:{TAG}:b:<gid>      the body, string
 -- ARGV:
 --   [1] retention of ended ones, in ms
+--   [2] how many items each bucket has: `<items>,…`
 -- and for each item:
 --   [1] `<token>;<n>;` with the number of the state before this one
 --   [2] `<token>;<n>;` with the number of this state
@@ -45,23 +47,22 @@ local function leave(due, ended, gid)
   else
     leave_due(due, ended, gid)
     leaving[ended] = {}
-    n_unwritten = n_unwritten + 1
   end
 end
 
-local function ask(k, a)
-  local books = KEYS[k + 3]
-  ask_bucket(books, ARGV[a + 9])
+local function ask(s, a)
+  local books = KEYS[s]
+  ask_to_settle(books, ARGV[a + 9], ARGV[a + 2] ~= 'C')
 end
 
-local function turn(k, a)
-  local hash, due, ended = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local books, buyers, rows = KEYS[k + 3], KEYS[k + 4], KEYS[k + 5]
+local function turn(k, a, s)
+  local hash, due, ended = KEYS[k], KEYS[s + 3], KEYS[s + 4]
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local hold, letter, gid, due_at = ARGV[a + 1], ARGV[a + 2], ARGV[a + 7], ARGV[a + 8]
   local field = ARGV[a + 9]
 
-  local stored = call('HMGET', hash, 's', 'w')
-  local verdict, mode, kept, old_status = judge_record(hash, stored[1], a)
+  local packed = call('HGET', hash, 's')
+  local verdict, mode, kept, old_status = judge_record(hash, packed, a)
   if verdict then
     return verdict
   end
@@ -72,9 +73,9 @@ local function turn(k, a)
     return 'with_body'
   end
   local bucket = bucket_of(books, buyers, rows)
-  local taken, buyer = held_row(bucket, field)
+  local held, list, buyer = held_row(bucket, field, letter ~= 'C')
 
-  local is_woken = due_at ~= '' and stored[2]
+  local is_woken = due_at ~= '' and call('HGET', hash, 'w')
   if has_ended then
     leave(due, ended, gid)
   elseif due_at ~= '' then
@@ -92,20 +93,19 @@ local function turn(k, a)
       call('PEXPIREAT', body, expires_at)
     end
   end
-  if taken then
-    settle_row(bucket, field, taken, buyer, letter == 'C' and 'S' or 'R')
+  if held then
+    settle_row(bucket, field, held, list, buyer, letter == 'C' and 'S' or 'R')
   end
   return 'written'
 end
 
-local function write(k)
-  local due, ended = KEYS[k + 1], KEYS[k + 2]
-  local books, buyers, rows = KEYS[k + 3], KEYS[k + 4], KEYS[k + 5]
+local function write(s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  local due, ended = KEYS[s + 3], KEYS[s + 4]
   write_bucket(books, buyers, rows)
   local gids = leaving[ended]
   if gids then
     leaving[ended] = nil
-    n_unwritten = n_unwritten - 1
     if #gids > 0 then
       call('ZREM', due, unpack(gids))
       list_ended(ended, gids)
@@ -113,4 +113,4 @@ local function write(k)
   end
 end
 
-return each_of_buckets(6, 1, 11, ask, turn, write)
+return each_of_buckets(5, 1, 2, 11, ask, turn, write)

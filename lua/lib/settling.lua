@@ -1,22 +1,25 @@
 -- How reservations end.
 
--- The row that is held under this field, taken apart: its units and its buyer; nil if it is not
--- held. Fails where the books do not have what the row says, before anything is written.
-local function held_row(bucket, field)
+-- The row that is held under this field, and the list of its units; nil if it is not held. Fails
+-- where the books do not have what it says, before anything is written.
+local function held_row(bucket, field, gives_back)
   local row = bucket.rows[field]
-  local letter, taken, buyer = unpack_row(row or 'R;;')
+  if not row then
+    return nil
+  end
+  local letter, units, _, buyer = unpack_row(row)
   if letter ~= 'H' then
     return nil
   end
-  local own = units_of(bucket.buyers[buyer] or '').by_item
-  local list = units_of(units_taken(taken))
+  local list = units_of(units)
+  local own = gives_back and units_of(bucket.buyers[buyer] or '').by_item
   for i = 1, list.n, 2 do
-    local item = bucket.items[list[i]]
-    if not item or item.held < list[i + 1] or (own[list[i]] or 0) < list[i + 1] then
+    local item, n = bucket.items[list[i]], list[i + 1]
+    if not item or item.held < n or own and (own[list[i]] or 0) < n then
       error('the books do not have what the row of a reservation says', 0)
     end
   end
-  return taken, buyer
+  return row, list, buyer
 end
 
 -- What a buyer has with these units less; '' for nothing.
@@ -32,8 +35,7 @@ local function with_less(owns, list)
 end
 
 -- Ends what held_row answered: letter S sells, R gives back.
-local function settle_row(bucket, field, taken, buyer, letter)
-  local list = units_of(units_taken(taken))
+local function settle_row(bucket, field, row, list, buyer, letter)
   for i = 1, list.n, 2 do
     local item, n = bucket.items[list[i]], list[i + 1]
     item.held = item.held - n
@@ -47,8 +49,8 @@ local function settle_row(bucket, field, taken, buyer, letter)
   if letter == 'R' then
     put_buyer(bucket, buyer, with_less(bucket.buyers[buyer], list))
   end
-  put_row(bucket, field, letter .. ';' .. taken .. ';' .. buyer)
-  if string.byte(field) == 111 then -- o, an order's
+  put_row(bucket, field, letter .. string.sub(row, 2))
+  if byte(field) == 111 then -- o, an order's
     bucket.in_work = math.max(bucket.in_work - 1, 0)
   end
 end

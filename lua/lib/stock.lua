@@ -3,14 +3,14 @@
 -- once at the end. All that can fail by a key of another type is read first, so that these writes
 -- cannot. A bucket goes by the key of its books.
 
-local find, gmatch, match = string.find, string.gmatch, string.match
+local byte, gmatch, match = string.byte, string.gmatch, string.match
+
+local HELD = byte('H')
 
 local buckets = {}
--- How many keys wait for their writes.
-local n_unwritten = 0
 
 -- Lists of units are texts `<item>=<units>,…`. Each is taken apart once a call: items and units by
--- turns, n of both; also by item, in all, and `<item>=<units>=` as text.
+-- turns, n of both; also by item, and in all.
 local lists = {}
 
 local function units_of(text)
@@ -18,20 +18,23 @@ local function units_of(text)
   if list then
     return list
   end
-  local n, all, by_item, texts = 0, 0, {}, {}
+  local n, all, by_item = 0, 0, {}
   list = {}
   for item, digits in gmatch(text, '([^=,]+)=(%d+)') do
     local units = tonumber(digits)
     list[n + 1], list[n + 2] = item, units
-    texts[n + 1] = item .. '=' .. digits .. '='
     n, all, by_item[item] = n + 2, all + units, units
   end
-  list.n, list.all, list.by_item, list.texts = n, all, by_item, texts
+  list.n, list.all, list.by_item = n, all, by_item
   lists[text] = list
   return list
 end
 
 local function ask_items(bucket, units)
+  if bucket.has_asked[units] then
+    return
+  end
+  bucket.has_asked[units] = true
   local list = units_of(units)
   for i = 1, list.n, 2 do
     if not bucket.is_asked[list[i]] then
@@ -41,9 +44,7 @@ local function ask_items(bucket, units)
   end
 end
 
--- Notes what an item of the call will need: its row, and, where it may take units, its buyer and
--- the units that it takes.
-local function ask_bucket(books, row, buyer, units)
+local function bucket_at(books)
   local bucket = buckets[books]
   if not bucket then
     bucket = {
@@ -51,44 +52,54 @@ local function ask_bucket(books, row, buyer, units)
     }
     buckets[books] = bucket
   end
-  local n_fields = bucket.n_fields + 1
-  bucket.fields[n_fields], bucket.n_fields = row, n_fields
-  if buyer then
-    local n_who = bucket.n_who + 1
-    bucket.who[n_who], bucket.n_who = buyer, n_who
-    if not bucket.has_asked[units] then
-      bucket.has_asked[units] = true
-      ask_items(bucket, units)
-    end
-  end
+  return bucket
 end
 
--- Rows are `<letter>;<item>=<units>=<left after>,…;<buyer>`: H held, S sold, R released.
+-- Notes what an item of the call will need that may take units: its row, its buyer, and the items
+-- that it takes.
+local function ask_to_take(books, row, buyer, units)
+  local bucket = bucket_at(books)
+  local n = bucket.n_fields + 1
+  bucket.fields[n], bucket.n_fields = row, n
+  bucket.who[n], bucket.n_who = buyer, n
+  ask_items(bucket, units)
+end
+
+-- The same of one that may end what its row holds: its row, and what that says. Selling leaves a
+-- buyer what he has, so his own is asked for where the units are given back.
+local function ask_to_settle(books, row, gives_back)
+  local bucket = bucket_at(books)
+  local n = bucket.n_fields + 1
+  bucket.fields[n], bucket.n_fields = row, n
+  bucket.settles = true
+  bucket.gives_back = bucket.gives_back or gives_back
+end
+
+-- Rows are `<letter>;<item>=<units>,…;<left>,…;<buyer>`: H held, S sold, R released; what was left
+-- of each item after it was taken, which only an order is told again.
 local function unpack_row(text)
-  local letter, taken, buyer = match(text, '^([HSR]);([^;]*);(.*)$')
+  local letter, units, left, buyer = match(text, '^([HSR]);([^;]*);([^;]*);(.*)$')
   if not letter then
     error('the row of a reservation cannot be read', 0)
   end
-  return letter, taken, buyer
+  return letter, units, left, buyer
 end
 
--- The units of a row, without what was left.
-local function units_taken(taken)
-  return (string.gsub(taken, '=(%d+)=%d+', '=%1'))
-end
-
+-- Those that there are.
 local function read_rows(bucket, rows)
   local fields, by_field = bucket.fields, {}
   local found = call('HMGET', rows, unpack(fields))
   for i = 1, bucket.n_fields do
     local row = found[i]
-    by_field[fields[i]] = row
-    if row and find(row, 'H', 1, true) == 1 then
-      -- Whose it is, and what it may give back.
-      local taken, buyer = match(row, '^H;([^;]*);(.*)$')
-      bucket.n_who = bucket.n_who + 1
-      bucket.who[bucket.n_who] = buyer or ''
-      ask_items(bucket, units_taken(taken or ''))
+    if row then
+      by_field[fields[i]] = row
+      if bucket.settles and byte(row) == HELD then
+        ask_items(bucket, match(row, '^H;([^;]*)') or '')
+        if bucket.gives_back then
+          bucket.n_who = bucket.n_who + 1
+          bucket.who[bucket.n_who] = match(row, '^H;[^;]*;[^;]*;(.*)$') or ''
+        end
+      end
     end
   end
   return by_field
@@ -99,7 +110,7 @@ local function read_buyers(bucket, buyers)
   if bucket.n_who > 0 then
     local found = call('HMGET', buyers, unpack(who))
     for i = 1, bucket.n_who do
-      by_buyer[who[i]] = found[i]
+      by_buyer[who[i]] = found[i] or nil
     end
   end
   return by_buyer
@@ -153,9 +164,6 @@ end
 
 local function put_row(bucket, field, row)
   local n_rows = bucket.n_rows
-  if n_rows == 0 then
-    n_unwritten = n_unwritten + 1
-  end
   bucket.rows[field] = row
   bucket.new_rows[n_rows + 1], bucket.new_rows[n_rows + 2] = field, row
   bucket.n_rows = n_rows + 2
@@ -164,7 +172,7 @@ end
 -- '' for a buyer who has nothing any more: no item of such a call gives anybody anything again.
 local function put_buyer(bucket, buyer, units)
   if units == '' then
-    bucket.buyers[buyer] = false
+    bucket.buyers[buyer] = nil
     bucket.gone[#bucket.gone + 1] = buyer
   else
     local n_buyers = bucket.n_buyers
@@ -180,7 +188,6 @@ local function write_bucket(books, buyers, rows)
   if (bucket.n_rows or 0) == 0 then
     return
   end
-  n_unwritten = n_unwritten - 1
   call('HSET', rows, unpack(bucket.new_rows))
   bucket.n_rows = 0
   local fields = { 'n', pack_counts(bucket.in_work, bucket.orders, bucket.in_transit) }
@@ -199,19 +206,26 @@ local function write_bucket(books, buyers, rows)
   end
 end
 
--- As each_item, between ask(k, a) of all items and write(k) of as many as there is something to
--- write for.
-local function each_of_buckets(n_keys, n_head, n_args, ask, one, write)
-  local n_items = (#ARGV - n_head) / n_args
-  for i = 0, n_items - 1 do
-    ask(i * n_keys + 1, n_head + i * n_args + 1)
-  end
-  local replies = each_item(n_keys, n_head, n_args, one)
-  for i = 0, n_items - 1 do
-    if n_unwritten == 0 then
-      break
+-- As each_item, for items that share their first keys, n_shared of them, with those next to them:
+-- ARGV[n_head] says how many have the first shared keys of the call, how many the next ones, …: one
+-- number for each. Their own keys, n_keys each, come after all shared ones. Calls ask(s, a) for all
+-- items, one(k, a, s) for each, and write(s) for each of the shared: KEYS[s] is the first of these.
+local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, one, write)
+  local shared, s, a = {}, 1, n_head + 1
+  for n_items in gmatch(ARGV[n_head], '%d+') do
+    for _ = 1, tonumber(n_items) do
+      ask(s, a)
+      shared[a], a = s, a + n_args
     end
-    write(i * n_keys + 1)
+    s = s + n_shared
+  end
+  local n_before = s - 1
+  local function one_of_bucket(k, place)
+    return one(n_before + k, place, shared[place])
+  end
+  local replies = each_item(n_keys, n_head, n_args, one_of_bucket)
+  for first = 1, n_before, n_shared do
+    write(first)
   end
   return replies
 end

@@ -53,10 +53,9 @@ local function with_more(owns, units)
   return table.concat(texts, ',')
 end
 
--- Takes the units, which refusal admitted, and answers what was taken and left. Letter: H if they
--- are held, S if they are sold at once.
-local function take_units(bucket, field, buyer, units, letter)
-  local list, taken = units_of(units), nil
+-- Takes the units, which refusal admitted. Letter: H if they are held, S if they are sold at once.
+local function take_units(bucket, buyer, units, letter)
+  local list = units_of(units)
   for i = 1, list.n, 2 do
     local item, n = bucket.items[list[i]], list[i + 1]
     item.available = item.available - n
@@ -67,17 +66,23 @@ local function take_units(bucket, field, buyer, units, letter)
     end
     item.takes = item.takes + 1
     item.is_changed = true
-    local text = list.texts[i] .. integer(item.available)
-    taken = taken and taken .. ',' .. text or text
   end
-  put_row(bucket, field, letter .. ';' .. taken .. ';' .. buyer)
   put_buyer(bucket, buyer, with_more(bucket.buyers[buyer], units))
-  return taken
+end
+
+-- How many there are of each of these items now: `<available>,…`.
+local function what_is_left(bucket, units)
+  local list = units_of(units)
+  local text = integer(bucket.items[list[1]].available)
+  for i = 3, list.n, 2 do
+    text = text .. ',' .. integer(bucket.items[list[i]].available)
+  end
+  return text
 end
 
 -- Whether the units of a row are these, in whatever order.
-local function are_same(taken, units)
-  local stored, asked = units_of(units_taken(taken)), units_of(units)
+local function are_same(row_units, units)
+  local stored, asked = units_of(row_units), units_of(units)
   if stored.n ~= asked.n then
     return false
   end

@@ -160,6 +160,8 @@ impl Caller {
             }
             batch.push(next);
         }
+        // Stable, so that those of one bucket stay in their order.
+        batch.sort_by(|one, next| one.item.first_shared_key().cmp(next.item.first_shared_key()));
         batch
     }
 

@@ -92,7 +92,7 @@ async fn each_kind_of_damage_is_told() {
     let transaction = bucket.replace(":f:s", &format!(":g:{gid}"));
 
     // Each: what is damaged, how, and what is told of it.
-    let row = |letter: &str, units: u64, buyer: &str| format!("{letter};shoe={units}=6;{buyer}");
+    let row = |letter: &str, units: u64, buyer: &str| format!("{letter};shoe={units};6;{buyer}");
     for (key, name, value, wanted) in [
         (
             &bucket,
@@ -141,7 +141,7 @@ async fn each_kind_of_damage_is_told() {
         (
             &rows,
             "oghost",
-            "H;sock=1=0;jim",
+            "H;sock=1;0;jim",
             vec![
                 "0 -: orders in work: 1 2",
                 "0 -: orders: 2 3",
@@ -150,11 +150,11 @@ async fn each_kind_of_damage_is_told() {
                 "0 sock: the units of the buyer jim: 0 1",
             ],
         ),
-        (&rows, &format!("b2:01{gid}"), "S;;joe", vec![]),
+        (&rows, &format!("b2:01{gid}"), "S;;;joe", vec![]),
         (
             &rows,
             &format!("b2:01{gid}"),
-            "H;;joe",
+            "H;;;joe",
             vec!["0 -: the units of branch 01 of GID are held, its transaction is succeed: 0 0"],
         ),
     ] {

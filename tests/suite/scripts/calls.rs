@@ -8,6 +8,8 @@ use super::transaction::{LEASE_US, Transaction};
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) script: ScriptName,
+    /// Keys that stand once for the items next to each other that have the same.
+    pub(crate) shared: Vec<String>,
     pub(crate) keys: Vec<String>,
     /// Keys that stand after those of all items.
     pub(crate) further: Vec<String>,
@@ -19,7 +21,12 @@ impl Item {
     pub(crate) const PLACE: &str = "<place>";
 
     pub(crate) const fn new(script: ScriptName) -> Self {
-        Self { script, keys: Vec::new(), further: Vec::new(), args: Vec::new() }
+        Self { script, shared: vec![], keys: vec![], further: vec![], args: vec![] }
+    }
+
+    pub(crate) fn shared(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.shared.extend(keys);
+        self
     }
 
     pub(crate) fn keys(mut self, keys: impl IntoIterator<Item = String>) -> Self {

@@ -46,7 +46,9 @@ impl Rig {
     pub(crate) fn try_all(&mut self, items: &[Item]) -> Result<Replies, RedisError> {
         let script = items[0].script;
         assert!(items.iter().all(|item| item.script == script), "one script a call");
-        let keys = items.iter().flat_map(|item| &item.keys);
+        let sharing: Vec<&[Item]> = items.chunk_by(|one, next| one.shared == next.shared).collect();
+        let shared = sharing.iter().flat_map(|sharing| &sharing[0].shared);
+        let keys = shared.chain(items.iter().flat_map(|item| &item.keys));
         let further = items.iter().flat_map(|item| &item.further);
         let n_plain = keys.clone().count();
 
@@ -57,6 +59,10 @@ impl Rig {
         });
         if ends_something(script) {
             call.arg(RETENTION_MS);
+        }
+        if !items[0].shared.is_empty() {
+            let counts: Vec<_> = sharing.iter().map(|items| items.len().to_string()).collect();
+            call.arg(counts.join(","));
         }
         let mut next_place = n_plain + 1;
         for item in items {

@@ -279,7 +279,7 @@ async fn pages_have_all_rows_and_all_buyers() {
     let start = start.unwrap();
     let mut fill = redis::pipe();
     for number in 0..3_000 {
-        let row = format!("R;shoe=1=1;buyer-{number}");
+        let row = format!("R;shoe=1;1;buyer-{number}");
         fill.hset(format!("{start}fr:spring"), format!("oorder-{number}"), row);
         fill.hset(format!("{start}fb:spring"), format!("buyer-{number}"), "shoe=1,hat=2");
     }

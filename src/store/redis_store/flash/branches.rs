@@ -10,6 +10,7 @@ use super::{
         },
         RedisStore,
     },
+    bucket_keys,
     texts::{branch_field, refusal, units_text},
 };
 
@@ -50,7 +51,7 @@ fn item(store: &RedisStore, reserve: &Reserve) -> Item {
     let sale = &reserve.bucket.sale;
     let shard = store.keys.number(reserve.bucket.shard);
     let mut call = Item::with_room_for(0);
-    call.key(shard.books(sale)).key(shard.buyers(sale)).key(shard.reservations(sale));
+    bucket_keys(&mut call, shard, sale);
     call.shown(branch_field(&reserve.branch_id, &reserve.gid)).arg(reserve.buyer.as_str());
     call
 }

@@ -25,9 +25,18 @@ use super::{
             BucketBooks, BuyerRow, Define, FlashStore, Order, Ordered, ReservationRow, Reserve,
             Reserved, SaleChange, SaleChanged, Scanned, Settle, Settled, Transfer,
         },
+        item::Item,
+        keys::Shard,
     },
     RedisStore,
 };
+
+/// The keys with which the calls begin that change reservations.
+fn bucket_keys(call: &mut Item, shard: &Shard, sale: &SaleId) {
+    call.shared_key(shard.books(sale))
+        .shared_key(shard.buyers(sale))
+        .shared_key(shard.reservations(sale));
+}
 
 impl FlashStore for RedisStore {
     async fn sale(&self, id: &SaleId) -> Result<Option<Sale>, StoreError> {

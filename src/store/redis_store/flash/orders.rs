@@ -25,7 +25,8 @@ use super::{
         changes::{self, FORCE_STOP_REASON, Request, is_large},
         claims,
     },
-    texts::{order_field, read_letter, read_taken, refusal, units_text},
+    bucket_keys,
+    texts::{order_field, read_left, read_letter, read_lines, refusal, units_text},
 };
 
 pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, StoreError> {
@@ -36,9 +37,9 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
     let minute = if has_ended { minute(store.shared.clock.redis_now()) } else { String::new() };
 
     let mut call = Item::with_room_for(if has_large_body { 0 } else { item.body.len() });
-    call.key(shard.books(sale)).key(shard.buyers(sale)).key(shard.reservations(sale));
+    bucket_keys(&mut call, shard, sale);
+    call.shared_key(if has_ended { shard.ended(&minute) } else { shard.due() });
     call.key(shard.transaction(&spec.gid));
-    call.key(if has_ended { shard.ended(&minute) } else { shard.due() });
     if has_large_body {
         call.further_key(shard.staged(&item.token)).further_key(shard.body(&spec.gid));
     }
@@ -66,13 +67,14 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
     match reply.word() {
         b"taken" | b"taken_held" => {
             let held = reply.word() == b"taken_held";
-            let lines = read_taken(&mut reply)?;
+            let lines = read_left(&mut reply, item.cart.lines())?;
             // A time is told only where an earlier copy of this request stored it.
             let created_at = reply.time()?.unwrap_or_else(|| reply.now());
             Ok(Ordered::Taken { created_at, lines, held })
         }
         b"again" => {
-            let lines = read_taken(&mut reply)?;
+            let units = read_lines(&mut reply)?;
+            let lines = read_left(&mut reply, &units)?;
             let letter = reply.text()?.as_deref().and_then(read_letter);
             let letter = letter.ok_or_else(|| reply.unexpected("no letter of a row"))?;
             Ok(Ordered::Again { lines, letter })
@@ -93,11 +95,11 @@ pub(in super::super) async fn stop(
 ) -> Result<Changed, StoreError> {
     let shard = store.keys.of(gid);
     let mut call = Item::with_room_for(FORCE_STOP_REASON.len());
-    call.key(shard.transaction(gid))
-        .key(shard.body(gid))
-        .key(shard.due())
-        .key(shard.ended(&minute(store.shared.clock.redis_now())));
-    call.key(shard.books(sale)).key(shard.buyers(sale)).key(shard.reservations(sale));
+    bucket_keys(&mut call, shard, sale);
+    call.shared_key(shard.due())
+        .shared_key(shard.ended(&minute(store.shared.clock.redis_now())))
+        .key(shard.transaction(gid))
+        .key(shard.body(gid));
     call.arg(gid.as_str()).arg(token.as_str()).arg(FORCE_STOP_REASON).shown(order_field(order));
     let reply = store.call(ScriptName::StopOrder, call, store.deadline()).await?;
     changes::changed(reply)
@@ -143,12 +145,10 @@ impl<'a> Turned<'a> {
         let gid = &record.gid;
         let shard = store.keys.of(gid);
         let mut call = Item::with_room_for(0);
-        call.key(shard.transaction(gid))
-            .key(shard.due())
-            .key(shard.ended(&minute(store.shared.clock.redis_now())))
-            .key(shard.books(sale))
-            .key(shard.buyers(sale))
-            .key(shard.reservations(sale));
+        bucket_keys(&mut call, shard, sale);
+        call.shared_key(shard.due())
+            .shared_key(shard.ended(&minute(store.shared.clock.redis_now())))
+            .key(shard.transaction(gid));
         if with_body {
             call.further_key(shard.body(gid));
         }

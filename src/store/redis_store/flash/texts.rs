@@ -45,17 +45,31 @@ pub(super) fn read_units(text: &str) -> Option<Vec<(String, u64)>> {
         .collect()
 }
 
-/// Reads a reply's next field: `<item>=<units>=<left>,…`.
-pub(super) fn read_taken(reply: &mut Reply) -> Result<Vec<TakenLine>, StoreError> {
+/// Reads a reply's next field: `<item>=<units>,…`.
+pub(super) fn read_lines(reply: &mut Reply) -> Result<Vec<Line>, StoreError> {
     let text = reply.text()?.unwrap_or_default();
-    let lines = text.split(',').map(|part| {
-        let (item, numbers) = part.split_once('=')?;
-        let (take, left) = numbers.split_once('=')?;
-        let item = ItemId::new(item).ok()?;
-        Some(TakenLine { item, take: take.parse().ok()?, left: left.parse().ok()? })
+    let lines = read_units(&text).and_then(|units| {
+        let lines = units
+            .into_iter()
+            .map(|(item, take)| Some(Line { item: ItemId::new(&item).ok()?, take }));
+        lines.collect()
     });
-    let lines: Option<Vec<_>> = lines.collect();
     lines.ok_or_else(|| reply.unexpected("units that cannot be read"))
+}
+
+/// Reads a reply's next field, what was left of each item of `lines`: `<left>,…`.
+pub(super) fn read_left(reply: &mut Reply, lines: &[Line]) -> Result<Vec<TakenLine>, StoreError> {
+    let text = reply.text()?.unwrap_or_default();
+    let mut left = text.split(',');
+    let taken: Option<Vec<_>> = lines
+        .iter()
+        .map(|Line { item, take }| {
+            let left = left.next()?.parse().ok()?;
+            Some(TakenLine { item: item.clone(), take: *take, left })
+        })
+        .collect();
+    let taken = taken.filter(|_| left.next().is_none());
+    taken.ok_or_else(|| reply.unexpected("what is left cannot be read"))
 }
 
 /// Reads why nothing was taken.
@@ -91,14 +105,9 @@ pub(super) fn read_row(field: &str, value: &str) -> Option<ReservationRow> {
         let (branch_id, gid) = rest.split_at_checked(length.parse().ok()?)?;
         RowOf::Branch(branch_id.to_owned(), gid.to_owned())
     };
-    let mut parts = value.splitn(3, ';');
-    let (letter, lines, buyer) = (parts.next()?, parts.next()?, parts.next()?);
-    let letter = read_letter(letter)?;
-    let lines = lines.split(',').filter(|line| !line.is_empty()).map(|line| {
-        let mut parts = line.split('=');
-        Some((parts.next()?.to_owned(), parts.next()?.parse().ok()?))
-    });
-    let lines = lines.collect::<Option<_>>()?;
+    let mut parts = value.splitn(4, ';');
+    let (letter, units, _left) = (parts.next()?, parts.next()?, parts.next()?);
+    let (letter, lines, buyer) = (read_letter(letter)?, read_units(units)?, parts.next()?);
     Some(ReservationRow { of, letter, buyer: buyer.to_owned(), lines })
 }
 

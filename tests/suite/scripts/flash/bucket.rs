@@ -57,20 +57,20 @@ pub(crate) struct Order<'a> {
 
 impl From<Order<'_>> for Item {
     fn from(it: Order<'_>) -> Self {
-        let Bucket { shard } = it.of;
         let t = it.of.transaction(it.order);
         let place = if it.has_ended { t.ended_list() } else { t.due_set() };
         let further = if it.is_large { vec![t.staged(it.request), t.body()] } else { Vec::new() };
         let lease = if it.held { LEASE_US.to_string() } else { String::new() };
         let field = format!("o{}", it.order);
-        let keys = [shard.key("f:s"), shard.key("fb:s"), shard.key("fr:s"), t.hash(), place];
         let status = if it.has_ended { "C" } else { "S" };
         let mode = if it.is_large { "s" } else { "S" };
         let token = if it.held { it.request } else { "" };
         let head = format!("{status}{mode}{token};1;{};;", it.request);
         let body = if it.is_large { "" } else { "{}" };
         Self::new(ScriptName::Order)
-            .keys(keys)
+            .shared(it.of.keys())
+            .shared([place])
+            .keys([t.hash()])
             .further(further)
             .args([t.gid.as_str(), &field, it.buyer, it.units, &head, &lease, REST, body])
             .args([Self::PLACE])
@@ -104,6 +104,11 @@ impl Bucket {
 
     pub(crate) fn rows_key(&self) -> String {
         self.shard.key("fr:s")
+    }
+
+    /// Those that its items share.
+    fn keys(&self) -> [String; 3] {
+        [self.books_key(), self.buyers_key(), self.rows_key()]
     }
 
     pub(crate) fn transfers_key(&self) -> String {
@@ -145,8 +150,7 @@ impl Bucket {
 
     fn of_branch(&self, script: ScriptName, branch: &str, buyer: &str, what: &str) -> Item {
         let field = format!("b{}:{branch}g", branch.len());
-        let keys = [self.books_key(), self.buyers_key(), self.rows_key()];
-        Item::new(script).keys(keys).args([&field, buyer, what])
+        Item::new(script).shared(self.keys()).args([&field, buyer, what])
     }
 
     /// What a holder writes of the order that is named as its transaction, as `turn` does it.
@@ -156,10 +160,10 @@ impl Bucket {
         let due_at = if is_rest { write.due_at.to_string() } else { String::new() };
         let mut args = Item::from(ByHolder { script: ScriptName::Record, ..write }).args;
         args.extend([of.gid.clone(), due_at, format!("o{}", of.gid), Item::PLACE.to_owned()]);
-        let keys = [of.hash(), of.due_set(), of.ended_list()];
         Item::new(ScriptName::Turn)
-            .keys(keys)
-            .keys([self.books_key(), self.buyers_key(), self.rows_key()])
+            .shared(self.keys())
+            .shared([of.due_set(), of.ended_list()])
+            .keys([of.hash()])
             .further(write.with_body.then(|| of.body()))
             .args(args)
     }
@@ -167,8 +171,9 @@ impl Bucket {
     pub(crate) fn stop_order(&self, order: &str, request: &str) -> Item {
         let t = self.transaction(order);
         Item::new(ScriptName::StopOrder)
-            .keys([t.hash(), t.body(), t.due_set(), t.ended_list()])
-            .keys([self.books_key(), self.buyers_key(), self.rows_key()])
+            .shared(self.keys())
+            .shared([t.due_set(), t.ended_list()])
+            .keys([t.hash(), t.body()])
             .args([&t.gid, request, "why", format!("o{order}").as_str()])
     }
 

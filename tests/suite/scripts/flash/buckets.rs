@@ -64,11 +64,11 @@ fn large_numbers_stay_exact() {
     let bucket = Bucket::open(&mut rig, OPEN, &items);
     let units = format!("shoe={}", most - 1);
     let reply = rig.one(bucket.order("a", "jane", &units));
-    assert_eq!(reply, ["taken".to_owned(), format!("{units}=1")]);
+    assert_eq!(reply, ["taken", "1"]);
     assert_eq!(bucket.shoe(&mut rig).units(), (1, most - 1, 0));
     assert_eq!(rig.one(bucket.order("b", "jane", "shoe=2")), ["limit_reached", "shoe"]);
     assert_eq!(rig.one(bucket.order("b", "john", "shoe=2")), ["sold_out", "shoe"]);
-    assert_eq!(rig.one(bucket.order("b", "john", "shoe=1")), ["taken", "shoe=1=0"]);
+    assert_eq!(rig.one(bucket.order("b", "john", "shoe=1")), ["taken", "0"]);
     assert_eq!(rig.one(bucket.stop_order("a", "stop")), ["done"]);
     assert_eq!(bucket.shoe(&mut rig).units(), (most - 1, 1, 0));
 }

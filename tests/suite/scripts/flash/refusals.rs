@@ -31,7 +31,7 @@ fn only_known_items_are_sold_and_the_whole_cart_or_nothing() {
     assert_eq!(reply, ["unknown_item", "tie"]);
     let reply = refused(&mut rig, &bucket, "jane", "shoe=1,hat=4");
     assert_eq!(reply, ["sold_out", "hat"]);
-    assert_eq!(rig.one(bucket.order("a", "jane", "shoe=9,hat=3")), ["taken", "shoe=9=0,hat=3=0"]);
+    assert_eq!(rig.one(bucket.order("a", "jane", "shoe=9,hat=3")), ["taken", "0,0"]);
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn limits_hold_between_the_items_of_one_call() {
     ];
     let replies = rig.all(&calls.map(Into::into)).items;
     let words = replies.iter().map(|reply| reply.join(" ")).collect::<Vec<_>>();
-    let expected = ["taken shoe=1=89", "limit_reached shoe", "taken shoe=1=88,hat=1=89"];
+    let expected = ["taken 89", "limit_reached shoe", "taken 88,89"];
     assert_eq!(words[..3], expected);
-    assert_eq!(words[3..], ["limit_reached", "taken hat=1=88"]);
+    assert_eq!(words[3..], ["limit_reached", "taken 88"]);
     assert_eq!(bucket.buyer(&mut rig, "jane").as_deref(), Some("shoe=2,hat=1"));
     bucket.books(&mut rig);
 }
@@ -177,7 +177,7 @@ fn units_that_come_back_where_none_were_left_are_for_sale_after_a_while() {
     for number in 0.. {
         let (now, reply) = rig.one_at(bucket.order(&format!("c{number}"), "john", "shoe=1"));
         if now >= stopped + REOPENS_AFTER_US {
-            assert_eq!(reply, ["taken", "shoe=1=0"]);
+            assert_eq!(reply, ["taken", "0"]);
             break;
         }
         assert_eq!(reply, ["sold_out", "shoe"]);

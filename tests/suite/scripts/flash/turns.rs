@@ -24,7 +24,7 @@ fn a_record_of_aborting_gives_the_units_back_and_the_hold_goes_on() {
         assert_eq!((rig.token(&t).as_str(), rig.due(&t)), ("a", due));
         assert_eq!(rig.field(&t, "r").as_deref(), Some("late"));
         assert_eq!(bucket.shoe(&mut rig).units(), (9, 0, 0));
-        assert_eq!(bucket.row(&mut rig, "a").as_deref(), Some("R;shoe=2=7,hat=1=2;jane"));
+        assert_eq!(bucket.row(&mut rig, "a").as_deref(), Some("R;shoe=2,hat=1;7,2;jane"));
         assert_eq!(bucket.buyer(&mut rig, "jane"), None);
     }
     assert_eq!(rig.one(bucket.turn(t.record("a", 3, "A"))), ["written"]);
@@ -71,7 +71,7 @@ fn an_end_sells_the_units_or_gives_them_back() {
             assert!(rig.ttl_ms(&t.hash()) > 0);
             assert_eq!(bucket.shoe(&mut rig).units(), shoes, "{status}");
             let row = bucket.row(&mut rig, "a").unwrap();
-            assert_eq!(row, format!("{letter};shoe=2=7,hat=1=2;jane"));
+            assert_eq!(row, format!("{letter};shoe=2,hat=1;7,2;jane"));
         }
         for key in [bucket.books_key(), bucket.buyers_key(), bucket.rows_key()] {
             assert!(rig.ttl_ms(&key) < 0, "{key} lives as long as the sale");
@@ -103,7 +103,7 @@ fn a_large_body_is_asked_for_at_the_end_alone() {
     assert_eq!(bucket.shoe(&mut rig).units(), (9, 0, 0));
     let t = bucket.transaction("a");
     rig.stage(&t, "a");
-    assert_eq!(rig.one(order), ["taken_held", "shoe=2=7"]);
+    assert_eq!(rig.one(order), ["taken_held", "7"]);
     assert_eq!((rig.ttl_ms(&t.body()), rig.field(&t, "b")), (-1, None));
 
     assert_eq!(rig.one(bucket.turn(t.record("a", 2, "A"))), ["written"]);
@@ -225,6 +225,6 @@ fn a_turned_order_is_told_again_as_it_was_taken() {
         let call = if status == "A" { t.record("a", 2, "A") } else { t.finish("a", 2, "C") };
         rig.one(bucket.turn(call));
         let again = Order { request: "x", ..bucket.order("a", "jane", "shoe=2,hat=1") };
-        assert_eq!(rig.one(again), ["again", "shoe=2=7,hat=1=2", letter]);
+        assert_eq!(rig.one(again), ["again", "shoe=2,hat=1", "7,2", letter]);
     }
 }
