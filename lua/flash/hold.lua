@@ -23,15 +23,18 @@
 --
 -- One script: units are taken, and the row says by whom, at once, so that a repeat takes no more.
 
-local function ask(s, a)
+local function ask(s, a, n)
   local books = KEYS[s]
-  ask_to_take(books, ARGV[a], ARGV[a + 1], ARGV[a + 2])
+  ask_to_take(books, a, n, 3)
 end
 
-local function hold(_, a, s)
+local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return bucket_of(books, buyers, rows)
+end
+
+local function hold(_, a, bucket)
   local field, buyer, units = ARGV[a], ARGV[a + 1], ARGV[a + 2]
-  local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
   if row then
     local letter, taken, _, stored_buyer = unpack_row(row)
@@ -45,7 +48,7 @@ local function hold(_, a, s)
   if why_not then
     return why_not
   end
-  take_units(bucket, buyer, units, 'H')
+  take_units(bucket, buyer, units, 'held')
   put_row(bucket, field, 'H;' .. units .. ';;' .. buyer)
   return 'held'
 end
@@ -55,4 +58,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(3, 0, 1, 3, ask, hold, write)
+return each_of_buckets(3, 0, 1, 3, ask, open, hold, write)

@@ -48,13 +48,18 @@
 
 local ENDED, SMALL = byte('C'), byte('s')
 
--- What is put to the keys that many orders share, at the end: gids with their due times, and gids
--- that ended.
-local due_times, ended_gids = {}, {}
+-- What is put to the keys that many orders share, at the end: due times with their gids, or the
+-- gids that ended; by the place of the shared keys, n of each.
+local places = {}
 
-local function ask(s, a)
+local function ask(s, a, n)
   local books = KEYS[s]
-  ask_to_take(books, ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])
+  ask_to_take(books, a + 1, n, 9)
+end
+
+local function open(s)
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return bucket_of(books, buyers, rows)
 end
 
 -- The answer where the order has its row.
@@ -77,28 +82,22 @@ local function earlier(row, hash, a)
   return 'again ' .. units .. ' ' .. left .. ' ' .. letter
 end
 
--- The list of such a key, which is looked at once, so that one of another type fails now.
-local function due_list(due)
-  if not due_times[due] then
-    call('ZCOUNT', due, '0', '0')
-    due_times[due] = { n = 0 }
-  end
-  return due_times[due]
-end
-
-local function ended_list(ended)
-  if not ended_gids[ended] then
-    call('LLEN', ended)
-    ended_gids[ended] = {}
-  end
-  return ended_gids[ended]
-end
-
-local function order(k, a, s)
-  local books, buyers, rows, hash = KEYS[s], KEYS[s + 1], KEYS[s + 2], KEYS[k]
+-- A new one; its key is looked at, so that one of another type fails now.
+local function new_place(s, has_ended)
   local due, ended = KEYS[s + 3], KEYS[s + 3]
+  if has_ended then
+    call('LLEN', ended)
+  else
+    call('ZCOUNT', due, '0', '0')
+  end
+  local place = { n = 0, has_ended = has_ended }
+  places[s] = place
+  return place
+end
+
+local function order(k, a, bucket, s)
+  local hash = KEYS[k]
   local field, buyer, units = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
   if row then
     return earlier(row, hash, a)
@@ -116,7 +115,7 @@ local function order(k, a, s)
   if has_large_body and call('EXISTS', staged) == 0 then
     return 'restage'
   end
-  local place = has_ended and ended_list(ended) or due_list(due)
+  local place = places[s] or new_place(s, has_ended)
 
   -- The one write that can fail, by a key of another type, comes first.
   local packed = head .. now_text .. ';' .. ARGV[a + 6]
@@ -127,22 +126,21 @@ local function order(k, a, s)
     call('HSET', hash, 'c', now_text, 's', packed, 'b', body)
   end
   bucket.orders = bucket.orders + 1
+  local n = place.n
   if has_ended then
     call('PEXPIREAT', hash, expires_at)
     if has_large_body then
       call('PEXPIREAT', body_key, expires_at)
     end
-    place[#place + 1] = ARGV[a]
+    place[n + 1], place.n = ARGV[a], n + 1
   else
-    local n = place.n
     place[n + 1] = lease_us == '' and now_text or from_now(lease_us)
     place[n + 2], place.n = ARGV[a], n + 2
     bucket.in_work = bucket.in_work + 1
   end
-  local letter = has_ended and 'S' or 'H'
-  take_units(bucket, buyer, units, letter)
+  take_units(bucket, buyer, units, has_ended and 'sold' or 'held')
   local left = what_is_left(bucket, units)
-  put_row(bucket, field, letter .. ';' .. units .. ';' .. left .. ';' .. buyer)
+  put_row(bucket, field, (has_ended and 'S;' or 'H;') .. units .. ';' .. left .. ';' .. buyer)
   return (lease_us == '' and 'taken ' or 'taken_held ') .. left
 end
 
@@ -150,19 +148,14 @@ local function write(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local due, ended = KEYS[s + 3], KEYS[s + 3]
   write_bucket(books, buyers, rows)
-  local times, gids = due_times[due], ended_gids[ended]
-  if times then
-    due_times[due] = nil
-    if #times > 0 then
-      call('ZADD', due, unpack(times))
-    end
-  end
-  if gids then
-    ended_gids[ended] = nil
-    if #gids > 0 then
-      list_ended(ended, gids)
-    end
+  local place = places[s]
+  if not place or place.n == 0 then
+    return
+  elseif place.has_ended then
+    list_ended(ended, place)
+  else
+    call('ZADD', due, unpack(place))
   end
 end
 
-return each_of_buckets(4, 1, 2, 9, ask, order, write)
+return each_of_buckets(4, 1, 2, 9, ask, open, order, write)

@@ -21,15 +21,18 @@
 --
 -- One script: the units and the row that says whose they were change at once, each once.
 
-local function ask(s, a)
+local function ask(s, a, n)
   local books = KEYS[s]
-  ask_to_settle(books, ARGV[a], ARGV[a + 2] == 'R')
+  ask_to_settle(books, a, a + 2, 'S', n, 3)
 end
 
-local function settle(_, a, s)
+local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return bucket_of(books, buyers, rows)
+end
+
+local function settle(_, a, bucket)
   local field, buyer, letter = ARGV[a], ARGV[a + 1], ARGV[a + 2]
-  local bucket = bucket_of(books, buyers, rows)
   local row = bucket.rows[field]
   if not bucket.is_known then
     return 'unknown_sale'
@@ -39,9 +42,9 @@ local function settle(_, a, s)
     put_row(bucket, field, 'R;;;' .. buyer)
     return 'done'
   end
-  local held, list, holder = held_row(bucket, field, letter == 'R')
-  if held then
-    settle_row(bucket, field, held, list, holder, letter)
+  local units = held_units(bucket, field, letter == 'R')
+  if units then
+    settle_row(bucket, field, units, letter)
     return 'done'
   end
   return (unpack_row(row)) == letter and 'done' or 'otherwise'
@@ -52,4 +55,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(3, 0, 1, 3, ask, settle, write)
+return each_of_buckets(3, 0, 1, 3, ask, open, settle, write)

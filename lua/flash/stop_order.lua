@@ -29,25 +29,28 @@
 -- One script: whoever stops an order finds its units for sale, and its holder's next write is
 -- refused.
 
-local function ask(s, a)
+local function ask(s, a, n)
   local books = KEYS[s]
-  ask_to_settle(books, ARGV[a + 3], true)
+  ask_to_settle(books, a + 3, a + 3, nil, n, 4)
 end
 
-local function stop_order(k, a, s)
-  local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[s + 3], KEYS[s + 4]
+local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return bucket_of(books, buyers, rows)
+end
+
+local function stop_order(k, a, bucket, s)
+  local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[s + 3], KEYS[s + 4]
   local gid, request, reason, field = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
 
   local answer, why = judge_stop(hash, request, reason)
   if answer then
     return answer
   end
-  local bucket = bucket_of(books, buyers, rows)
-  local held, list, buyer = held_row(bucket, field, true)
+  local units = held_units(bucket, field, true)
   stop(hash, body, due, ended, gid, request, 'F', why)
-  if held then
-    settle_row(bucket, field, held, list, buyer, 'R')
+  if units then
+    settle_row(bucket, field, units, 'R')
   end
   return 'done'
 end
@@ -57,4 +60,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(5, 2, 2, 4, ask, stop_order, write)
+return each_of_buckets(5, 2, 2, 4, ask, open, stop_order, write)

@@ -36,28 +36,28 @@
 --
 -- One script: whoever sees that an order is rolled back finds its units for sale.
 
--- The gids that end beside the first one of their list, by its key: these leave the due set in one
--- go.
+-- The gids that end beside the first one, n of each place of shared keys: these leave the due set
+-- in one go.
 local leaving = {}
 
-local function leave(due, ended, gid)
-  local gids = leaving[ended]
-  if gids then
-    gids[#gids + 1] = gid
-  else
-    leave_due(due, ended, gid)
-    leaving[ended] = {}
-  end
+local function leave(s, gid)
+  local due, ended = KEYS[s + 3], KEYS[s + 4]
+  leave_due(due, ended, gid)
+  leaving[s] = { n = 0 }
 end
 
-local function ask(s, a)
+local function ask(s, a, n)
   local books = KEYS[s]
-  ask_to_settle(books, ARGV[a + 9], ARGV[a + 2] ~= 'C')
+  ask_to_settle(books, a + 9, a + 2, 'C', n, 11)
 end
 
-local function turn(k, a, s)
-  local hash, due, ended = KEYS[k], KEYS[s + 3], KEYS[s + 4]
+local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return bucket_of(books, buyers, rows)
+end
+
+local function turn(k, a, bucket, s)
+  local hash, due = KEYS[k], KEYS[s + 3]
   local hold, letter, gid, due_at = ARGV[a + 1], ARGV[a + 2], ARGV[a + 7], ARGV[a + 8]
   local field = ARGV[a + 9]
 
@@ -72,12 +72,15 @@ local function turn(k, a, s)
   if has_ended and has_large_body and not body then
     return 'with_body'
   end
-  local bucket = bucket_of(books, buyers, rows)
-  local held, list, buyer = held_row(bucket, field, letter ~= 'C')
+  local units = held_units(bucket, field, letter ~= 'C')
 
   local is_woken = due_at ~= '' and call('HGET', hash, 'w')
-  if has_ended then
-    leave(due, ended, gid)
+  local gids = has_ended and leaving[s]
+  if gids then
+    gids.n = gids.n + 1
+    gids[gids.n] = gid
+  elseif has_ended then
+    leave(s, gid)
   elseif due_at ~= '' then
     put_due_anew(due, gid, is_woken and now or tonumber(due_at))
     -- Without its token.
@@ -93,8 +96,8 @@ local function turn(k, a, s)
       call('PEXPIREAT', body, expires_at)
     end
   end
-  if held then
-    settle_row(bucket, field, held, list, buyer, letter == 'C' and 'S' or 'R')
+  if units then
+    settle_row(bucket, field, units, letter == 'C' and 'S' or 'R')
   end
   return 'written'
 end
@@ -103,14 +106,11 @@ local function write(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local due, ended = KEYS[s + 3], KEYS[s + 4]
   write_bucket(books, buyers, rows)
-  local gids = leaving[ended]
-  if gids then
-    leaving[ended] = nil
-    if #gids > 0 then
-      call('ZREM', due, unpack(gids))
-      list_ended(ended, gids)
-    end
+  local gids = leaving[s]
+  if gids and gids.n > 0 then
+    call('ZREM', due, unpack(gids))
+    list_ended(ended, gids)
   end
 end
 
-return each_of_buckets(5, 1, 2, 11, ask, turn, write)
+return each_of_buckets(5, 1, 2, 11, ask, open, turn, write)

@@ -1,14 +1,14 @@
 -- Put first in every script: Redis's time, read once, and the loop over the items.
 
-local KEYS, ARGV, call = KEYS, ARGV, redis.call
+local KEYS, ARGV, call, format = KEYS, ARGV, redis.call, string.format
 
 -- A whole number as text. Points in time have 16 digits. tostring would keep 14 of them; %.0f keeps
 -- all, but takes longer than most commands; %d keeps those of a C long: 9 at least.
 local function integer(number)
   if number < 1000000000 then
-    return string.format('%d', number)
+    return format('%d', number)
   end
-  return string.format('%d%09d', number / 1000000000, number % 1000000000)
+  return format('%d%09d', number / 1000000000, number % 1000000000)
 end
 
 local time = call('TIME')
@@ -16,23 +16,45 @@ local time = call('TIME')
 local now_text = time[1] .. string.sub('00000' .. time[2], -6)
 local now = tonumber(now_text)
 
--- Adds what one(k, a) answers for each item that has no answer yet, up to one that fails.
-local function go_on(replies, n_keys, n_head, n_args, one)
-  for i = #replies - 1, (#ARGV - n_head) / n_args - 1 do
-    replies[i + 2] = one(i * n_keys + 1, n_head + i * n_args + 1)
+-- Adds what one(k, a, opened, s) answers for each of the n items behind n_before replies that has
+-- no answer yet, up to one that fails.
+local function go_on(replies, n_before, n, k, a, n_keys, n_args, one, opened, s)
+  for i = #replies - n_before, n - 1 do
+    replies[n_before + i + 1] = one(k + i * n_keys, a + i * n_args, opened, s)
   end
 end
 
--- Answers now, then what one(k, a) answers for each item: its first key is KEYS[k], its first
--- argument ARGV[a]. An item that fails answers { 'error', text } and harms no other: each is
--- checked as a whole before its own first write, and the call goes on behind one that failed.
-local function each_item(n_keys, n_head, n_args, one)
-  local replies = { now }
+local function failed(fault)
+  return { 'error', type(fault) == 'table' and fault.err or tostring(fault) }
+end
+
+-- Adds to the replies what one(k, a, open(s), s) answers for each of n items: the first one's first
+-- key is KEYS[k], its first argument ARGV[a]. An item that fails answers { 'error', text } and
+-- harms no other: each is checked as a whole before its own first write, and the call goes on
+-- behind one that failed. Where open fails, so do all.
+local function answer_items(replies, n, k, a, n_keys, n_args, one, open, s)
+  local n_before, is_good, opened = #replies, true, nil
+  if open then
+    is_good, opened = pcall(open, s)
+  end
+  if not is_good then
+    for i = 1, n do
+      replies[n_before + i] = failed(opened)
+    end
+    return
+  end
+  local fault
   repeat
-    local is_good, fault = pcall(go_on, replies, n_keys, n_head, n_args, one)
+    is_good, fault = pcall(go_on, replies, n_before, n, k, a, n_keys, n_args, one, opened, s)
     if not is_good then
-      replies[#replies + 1] = { 'error', type(fault) == 'table' and fault.err or tostring(fault) }
+      replies[#replies + 1] = failed(fault)
     end
   until is_good
+end
+
+-- Answers now, then what one(k, a) answers for each item of the call.
+local function each_item(n_keys, n_head, n_args, one)
+  local replies = { now }
+  answer_items(replies, (#ARGV - n_head) / n_args, 1, n_head + 1, n_keys, n_args, one)
   return replies
 end

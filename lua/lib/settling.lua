@@ -1,30 +1,35 @@
 -- How reservations end.
 
--- The row that is held under this field, and the list of its units; nil if it is not held. Fails
--- where the books do not have what it says, before anything is written.
-local function held_row(bucket, field, gives_back)
-  local row = bucket.rows[field]
-  if not row then
+-- With which the field of an order's row begins.
+local ORDER = byte('o')
+
+-- The units that are held under this field; nil if none are. Fails where the books do not have what
+-- its row says, before anything is written.
+local function held_units(bucket, field, gives_back)
+  local units = bucket.held[field]
+  if not units then
+    if bucket.rows[field] then
+      unpack_row(bucket.rows[field])
+    end
     return nil
   end
-  local letter, units, _, buyer = unpack_row(row)
-  if letter ~= 'H' then
-    return nil
+  local cart, own = bucket.carts[units], nil
+  if gives_back or units == '' then
+    local _, _, _, buyer = unpack_row(bucket.rows[field])
+    own = units_of(bucket.buyers[buyer] or '').by_item
   end
-  local list = units_of(units)
-  local own = gives_back and units_of(bucket.buyers[buyer] or '').by_item
-  for i = 1, list.n, 2 do
-    local item, n = bucket.items[list[i]], list[i + 1]
-    if not item or item.held < n or own and (own[list[i]] or 0) < n then
+  for i = 1, cart.n, 2 do
+    local item, n = cart[i], cart[i + 1]
+    if not item or item.held < n or own and (own[item.name] or 0) < n then
       error('the books do not have what the row of a reservation says', 0)
     end
   end
-  return row, list, buyer
+  return units
 end
 
 -- What a buyer has with these units less; '' for nothing.
-local function with_less(owns, list)
-  local texts, own = {}, units_of(owns)
+local function with_less(owns, units)
+  local texts, own, list = {}, units_of(owns), units_of(units)
   for i = 1, own.n, 2 do
     local left = own[i + 1] - (list.by_item[own[i]] or 0)
     if left > 0 then
@@ -34,23 +39,25 @@ local function with_less(owns, list)
   return table.concat(texts, ',')
 end
 
--- Ends what held_row answered: letter S sells, R gives back.
-local function settle_row(bucket, field, row, list, buyer, letter)
-  for i = 1, list.n, 2 do
-    local item, n = bucket.items[list[i]], list[i + 1]
+-- Ends what held_units answered: letter S sells, R gives back.
+local function settle_row(bucket, field, units, letter)
+  local cart, row = bucket.carts[units], bucket.rows[field]
+  for i = 1, cart.n, 2 do
+    local item, n = cart[i], cart[i + 1]
     item.held = item.held - n
     if letter == 'S' then
       item.sold = item.sold + n
     else
       put_back(item, n)
     end
-    item.is_changed = true
   end
   if letter == 'R' then
-    put_buyer(bucket, buyer, with_less(bucket.buyers[buyer], list))
+    local buyer = buyer_of(row)
+    put_buyer(bucket, buyer, with_less(bucket.buyers[buyer], units))
   end
   put_row(bucket, field, letter .. string.sub(row, 2))
-  if byte(field) == 111 then -- o, an order's
-    bucket.in_work = math.max(bucket.in_work - 1, 0)
+  bucket.held[field] = nil
+  if byte(field) == ORDER and bucket.in_work > 0 then
+    bucket.in_work = bucket.in_work - 1
   end
 end

@@ -2,6 +2,9 @@
 -- comes to it, kept in tables in between, where one item sees what those before it did, and written
 -- once at the end. All that can fail by a key of another type is read first, so that these writes
 -- cannot. A bucket goes by the key of its books.
+--
+-- Most of what a call does is done here, once for each of its items, and takes Lua longer than the
+-- commands take Redis. So what can be is done once for all, and a loop is where the items are.
 
 local byte, gmatch, match = string.byte, string.gmatch, string.match
 
@@ -30,49 +33,43 @@ local function units_of(text)
   return list
 end
 
-local function ask_items(bucket, units)
-  if bucket.has_asked[units] then
-    return
-  end
-  bucket.has_asked[units] = true
-  local list = units_of(units)
-  for i = 1, list.n, 2 do
-    if not bucket.is_asked[list[i]] then
-      bucket.is_asked[list[i]] = true
-      bucket.asked[#bucket.asked + 1] = list[i]
-    end
-  end
-end
-
 local function bucket_at(books)
   local bucket = buckets[books]
   if not bucket then
-    bucket = {
-      fields = {}, n_fields = 0, who = {}, n_who = 0, asked = {}, is_asked = {}, has_asked = {},
-    }
+    bucket = { fields = {}, n_fields = 0, who = {}, n_who = 0, carts = {}, held = {} }
     buckets[books] = bucket
   end
   return bucket
 end
 
--- Notes what an item of the call will need that may take units: its row, its buyer, and the items
--- that it takes.
-local function ask_to_take(books, row, buyer, units)
+-- Notes what n items will need that may take units: their rows, their buyers, and the units, which
+-- are three arguments of each; the first ones are at ARGV[a].
+local function ask_to_take(books, a, n, n_args)
   local bucket = bucket_at(books)
-  local n = bucket.n_fields + 1
-  bucket.fields[n], bucket.n_fields = row, n
-  bucket.who[n], bucket.n_who = buyer, n
-  ask_items(bucket, units)
+  local fields, who, carts, n_before = bucket.fields, bucket.who, bucket.carts, bucket.n_fields
+  for i = n_before + 1, n_before + n do
+    local units = ARGV[a + 2]
+    fields[i], who[i] = ARGV[a], ARGV[a + 1]
+    carts[units] = carts[units] or units_of(units)
+    a = a + n_args
+  end
+  bucket.n_fields, bucket.n_who = n_before + n, n_before + n
 end
 
--- The same of one that may end what its row holds: its row, and what that says. Selling leaves a
--- buyer what he has, so his own is asked for where the units are given back.
-local function ask_to_settle(books, row, gives_back)
+-- The same of n that may end what their rows hold: the first row is ARGV[a], the first letter
+-- ARGV[letter_at]. Where the letter is `keeps`, the buyer keeps the units, and his own are not
+-- asked for.
+local function ask_to_settle(books, a, letter_at, keeps, n, n_args)
   local bucket = bucket_at(books)
-  local n = bucket.n_fields + 1
-  bucket.fields[n], bucket.n_fields = row, n
-  bucket.settles = true
-  bucket.gives_back = bucket.gives_back or gives_back
+  local fields, n_before = bucket.fields, bucket.n_fields
+  for i = n_before + 1, n_before + n do
+    fields[i] = ARGV[a]
+    if ARGV[letter_at] ~= keeps then
+      bucket.gives_back = true
+    end
+    a, letter_at = a + n_args, letter_at + n_args
+  end
+  bucket.n_fields, bucket.settles = n_before + n, true
 end
 
 -- Rows are `<letter>;<item>=<units>,…;<left>,…;<buyer>`: H held, S sold, R released; what was left
@@ -85,19 +82,26 @@ local function unpack_row(text)
   return letter, units, left, buyer
 end
 
--- Those that there are.
+local function buyer_of(row)
+  return match(row, '^H;[^;]*;[^;]*;(.*)$')
+end
+
+-- Those that there are; of those that are held and may be settled, their units, and whose they are
+-- if they may be given back.
 local function read_rows(bucket, rows)
-  local fields, by_field = bucket.fields, {}
+  local fields, by_field, settles = bucket.fields, {}, bucket.settles
   local found = call('HMGET', rows, unpack(fields))
   for i = 1, bucket.n_fields do
     local row = found[i]
     if row then
       by_field[fields[i]] = row
-      if bucket.settles and byte(row) == HELD then
-        ask_items(bucket, match(row, '^H;([^;]*)') or '')
+      if settles and byte(row) == HELD then
+        local units = match(row, '^H;([^;]*);') or ''
+        bucket.held[fields[i]] = units
+        bucket.carts[units] = bucket.carts[units] or units_of(units)
         if bucket.gives_back then
           bucket.n_who = bucket.n_who + 1
-          bucket.who[bucket.n_who] = match(row, '^H;[^;]*;[^;]*;(.*)$') or ''
+          bucket.who[bucket.n_who] = buyer_of(row) or ''
         end
       end
     end
@@ -110,7 +114,9 @@ local function read_buyers(bucket, buyers)
   if bucket.n_who > 0 then
     local found = call('HMGET', buyers, unpack(who))
     for i = 1, bucket.n_who do
-      by_buyer[who[i]] = found[i] or nil
+      if found[i] then
+        by_buyer[who[i]] = found[i]
+      end
     end
   end
   return by_buyer
@@ -136,6 +142,43 @@ local function read_head(bucket, head)
   bucket.limit, bucket.work_max = limit_of(tonumber(limit)), limit_of(tonumber(work_max))
 end
 
+-- The head, the counts, and of each item that is asked for its books by its name.
+local function read_books(bucket, books)
+  local fields, names, n, items = { '_', 'n' }, {}, 2, {}
+  for _, list in pairs(bucket.carts) do
+    for i = 1, list.n, 2 do
+      if not items[list[i]] then
+        n = n + 1
+        items[list[i]], names[n], fields[n] = true, list[i], 'i:' .. list[i]
+      end
+    end
+  end
+  local found = call('HMGET', books, unpack(fields))
+  read_head(bucket, found[1])
+  if bucket.is_known then
+    bucket.in_work, bucket.orders, bucket.in_transit = unpack_counts(found[2])
+  end
+  for i = 3, n do
+    local item = bucket.is_known and found[i] and unpack_item(found[i]) or nil
+    if item then
+      item.name = names[i]
+    end
+    items[names[i]] = item
+  end
+  return items
+end
+
+-- A list of units with the books of the items in the place of their names; `unknown` names the
+-- first one that has none.
+local function cart_of(list, items)
+  local cart = { n = list.n, all = list.all }
+  for i = 1, list.n, 2 do
+    cart[i], cart[i + 1] = items[list[i]], list[i + 1]
+    cart.unknown = cart.unknown or not items[list[i]] and list[i]
+  end
+  return cart
+end
+
 -- The bucket, with all that the call's items asked for.
 local function bucket_of(books, buyers, rows)
   local bucket = buckets[books]
@@ -144,29 +187,20 @@ local function bucket_of(books, buyers, rows)
   end
   local by_field = read_rows(bucket, rows)
   local by_buyer = read_buyers(bucket, buyers)
-  local asked, names, items = bucket.asked, { '_', 'n' }, {}
-  for i = 1, #asked do
-    names[i + 2] = 'i:' .. asked[i]
+  local items, carts = read_books(bucket, books), {}
+  for units, list in pairs(bucket.carts) do
+    carts[units] = cart_of(list, items)
   end
-  local found = call('HMGET', books, unpack(names))
-  read_head(bucket, found[1])
-  if bucket.is_known then
-    bucket.in_work, bucket.orders, bucket.in_transit = unpack_counts(found[2])
-    for i = 1, #asked do
-      items[asked[i]] = found[i + 2] and unpack_item(found[i + 2])
-    end
-  end
-  bucket.rows, bucket.buyers, bucket.items = by_field, by_buyer, items
+  bucket.rows, bucket.buyers, bucket.items, bucket.carts = by_field, by_buyer, items, carts
   bucket.new_rows, bucket.n_rows, bucket.new_buyers, bucket.n_buyers = {}, 0, {}, 0
   bucket.gone = {}
   return bucket
 end
 
 local function put_row(bucket, field, row)
-  local n_rows = bucket.n_rows
-  bucket.rows[field] = row
-  bucket.new_rows[n_rows + 1], bucket.new_rows[n_rows + 2] = field, row
-  bucket.n_rows = n_rows + 2
+  local rows, n = bucket.new_rows, bucket.n_rows
+  rows[n + 1], rows[n + 2] = field, row
+  bucket.rows[field], bucket.n_rows = row, n + 2
 end
 
 -- '' for a buyer who has nothing any more: no item of such a call gives anybody anything again.
@@ -175,10 +209,9 @@ local function put_buyer(bucket, buyer, units)
     bucket.buyers[buyer] = nil
     bucket.gone[#bucket.gone + 1] = buyer
   else
-    local n_buyers = bucket.n_buyers
-    bucket.buyers[buyer] = units
-    bucket.new_buyers[n_buyers + 1], bucket.new_buyers[n_buyers + 2] = buyer, units
-    bucket.n_buyers = n_buyers + 2
+    local buyers, n = bucket.new_buyers, bucket.n_buyers
+    buyers[n + 1], buyers[n + 2] = buyer, units
+    bucket.buyers[buyer], bucket.n_buyers = units, n + 2
   end
 end
 
@@ -192,10 +225,8 @@ local function write_bucket(books, buyers, rows)
   bucket.n_rows = 0
   local fields = { 'n', pack_counts(bucket.in_work, bucket.orders, bucket.in_transit) }
   for name, item in pairs(bucket.items) do
-    if item and item.is_changed then
-      fields[#fields + 1] = 'i:' .. name
-      fields[#fields + 1] = pack_item(item)
-    end
+    fields[#fields + 1] = 'i:' .. name
+    fields[#fields + 1] = pack_item(item)
   end
   call('HSET', books, unpack(fields))
   if bucket.n_buyers > 0 then
@@ -208,24 +239,26 @@ end
 
 -- As each_item, for items that share their first keys, n_shared of them, with those next to them:
 -- ARGV[n_head] says how many have the first shared keys of the call, how many the next ones, …: one
--- number for each. Their own keys, n_keys each, come after all shared ones. Calls ask(s, a) for all
--- items, one(k, a, s) for each, and write(s) for each of the shared: KEYS[s] is the first of these.
-local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, one, write)
-  local shared, s, a = {}, 1, n_head + 1
-  for n_items in gmatch(ARGV[n_head], '%d+') do
-    for _ = 1, tonumber(n_items) do
-      ask(s, a)
-      shared[a], a = s, a + n_args
-    end
-    s = s + n_shared
+-- number for each. Their own keys, n_keys each, come after all shared ones. KEYS[s] being the first
+-- of the shared keys and ARGV[a] the first argument of the n items that have these, calls
+-- ask(s, a, n) for all of them, then one(k, a, open(s), s) for each item, then write(s) for all.
+local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, open, one, write)
+  local counts, n_buckets, s, a = {}, 0, 1, n_head + 1
+  for digits in gmatch(ARGV[n_head], '%d+') do
+    local n = tonumber(digits)
+    ask(s, a, n)
+    n_buckets = n_buckets + 1
+    counts[n_buckets], s, a = n, s + n_shared, a + n * n_args
   end
-  local n_before = s - 1
-  local function one_of_bucket(k, place)
-    return one(n_before + k, place, shared[place])
+  local replies, k = { now }, s
+  s, a = 1, n_head + 1
+  for i = 1, n_buckets do
+    local n = counts[i]
+    answer_items(replies, n, k, a, n_keys, n_args, one, open, s)
+    s, k, a = s + n_shared, k + n * n_keys, a + n * n_args
   end
-  local replies = each_item(n_keys, n_head, n_args, one_of_bucket)
-  for first = 1, n_before, n_shared do
-    write(first)
+  for i = 1, n_buckets do
+    write((i - 1) * n_shared + 1)
   end
   return replies
 end

@@ -7,39 +7,31 @@ local function refusal(bucket, buyer, units)
   if bucket.why_shut then
     return bucket.why_shut
   end
-  local list, items, owns = units_of(units), bucket.items, bucket.buyers[buyer]
+  local cart, owns, sold_out = bucket.carts[units], bucket.buyers[buyer], nil
+  if cart.unknown then
+    return 'unknown_item ' .. cart.unknown
+  end
   local own = owns and units_of(owns)
-  local n = list.n
-  for i = 1, n, 2 do
-    if not items[list[i]] then
-      return 'unknown_item ' .. list[i]
+  for i = 1, cart.n, 2 do
+    local item, n = cart[i], cart[i + 1]
+    if (own and own.by_item[item.name] or 0) + n > item.limit then
+      return 'limit_reached ' .. item.name
+    end
+    if item.available < n or item.reopens > now then
+      sold_out = sold_out or 'sold_out ' .. item.name
     end
   end
-  for i = 1, n, 2 do
-    if (own and own.by_item[list[i]] or 0) + list[i + 1] > items[list[i]].limit then
-      return 'limit_reached ' .. list[i]
-    end
-  end
-  if (own and own.all or 0) + list.all > bucket.limit then
+  if (own and own.all or 0) + cart.all > bucket.limit then
     return 'limit_reached'
   end
   if bucket.in_work >= bucket.work_max then
     return 'crowded'
   end
-  for i = 1, n, 2 do
-    local item = items[list[i]]
-    if item.available < list[i + 1] or item.reopens > now then
-      return 'sold_out ' .. list[i]
-    end
-  end
-  return nil
+  return sold_out
 end
 
 -- What a buyer has with these units more.
 local function with_more(owns, units)
-  if not owns then
-    return units
-  end
   local texts, own, more = {}, units_of(owns), units_of(units)
   for i = 1, own.n, 2 do
     local n = own[i + 1] + (more.by_item[own[i]] or 0)
@@ -53,29 +45,22 @@ local function with_more(owns, units)
   return table.concat(texts, ',')
 end
 
--- Takes the units, which refusal admitted. Letter: H if they are held, S if they are sold at once.
-local function take_units(bucket, buyer, units, letter)
-  local list = units_of(units)
-  for i = 1, list.n, 2 do
-    local item, n = bucket.items[list[i]], list[i + 1]
-    item.available = item.available - n
-    if letter == 'H' then
-      item.held = item.held + n
-    else
-      item.sold = item.sold + n
-    end
-    item.takes = item.takes + 1
-    item.is_changed = true
+-- Takes the units, which refusal admitted. Counts them as `kind`: held, or sold at once.
+local function take_units(bucket, buyer, units, kind)
+  local cart, owns = bucket.carts[units], bucket.buyers[buyer]
+  for i = 1, cart.n, 2 do
+    local item, n = cart[i], cart[i + 1]
+    item.available, item[kind], item.takes = item.available - n, item[kind] + n, item.takes + 1
   end
-  put_buyer(bucket, buyer, with_more(bucket.buyers[buyer], units))
+  put_buyer(bucket, buyer, owns and with_more(owns, units) or units)
 end
 
 -- How many there are of each of these items now: `<available>,…`.
 local function what_is_left(bucket, units)
-  local list = units_of(units)
-  local text = integer(bucket.items[list[1]].available)
-  for i = 3, list.n, 2 do
-    text = text .. ',' .. integer(bucket.items[list[i]].available)
+  local cart = bucket.carts[units]
+  local text = integer(cart[1].available)
+  for i = 3, cart.n, 2 do
+    text = text .. ',' .. integer(cart[i].available)
   end
   return text
 end
