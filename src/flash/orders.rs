@@ -194,8 +194,16 @@ fn payload(wanted: &Wanted, gid: &Gid) -> String {
 
 /// Adds `text` as JSON has it.
 fn push_text(json: &mut Vec<u8>, text: &str) {
-    // Writing to a buffer cannot fail, and any text is JSON.
-    let _ = serde_json::to_writer(json, text);
+    let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    // All bytes are looked at, and no loop is left early: so many are looked at at once.
+    if text.bytes().fold(false, |is_any, byte| is_any | is_escaped(byte)) {
+        // Writing to a buffer cannot fail, and any text is JSON.
+        let _ = serde_json::to_writer(json, text);
+    } else {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    }
 }
 
 fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {

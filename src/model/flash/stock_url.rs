@@ -109,7 +109,11 @@ impl fmt::Display for StockUrl {
     /// The URL: ids need no escaping, a buyer does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sale, line, buyer } = self;
-        write!(f, "{STOCK_SCHEME}{sale}/{}?take={}&buyer=", line.item, line.take)?;
+        for piece in [STOCK_SCHEME, sale.as_str(), "/", line.item.as_str(), "?take="] {
+            f.write_str(piece)?;
+        }
+        line.take.fmt(f)?;
+        f.write_str("&buyer=")?;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
         // Most buyers are plain as a whole.
         for piece in buyer.as_str().split_inclusive(|c| !is_plain(c)) {
