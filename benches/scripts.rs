@@ -1,9 +1,12 @@
 //! What the scripts of a saga and of a flash sale cost through the store on a real Redis, alone and 64
-//! at a time, when the store gathers them into few calls.
+//! at a time, when the store gathers them into few calls; and what many of a flash sale at once cost
+//! Redis alone.
 //!
 //! `cargo bench --bench scripts` starts a Redis of its own (`redis-server` must be installed) on a
 //! unix socket, without persistence.
 
+#[path = "redis_cpu.rs"]
+mod redis_cpu;
 #[path = "scripts_flash.rs"]
 mod scripts_flash;
 
@@ -20,6 +23,7 @@ use std::{
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
+use redis_cpu::RedisCpu;
 use tandem::{
     clock::SystemClock,
     model::{Gid, Progress, Spec, State, Status, Tokens},
@@ -169,5 +173,15 @@ fn scripts(criterion: &mut Criterion) {
     scripts_flash::bench(criterion, &runtime, &sagas.store, &sagas.tokens);
 }
 
+/// What many at once cost Redis, in CPU time of its own.
+fn redis_cpu() {
+    let redis = Redis::start().unwrap_or_else(|error| panic!("redis-server: {error}"));
+    let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
+    let store = runtime.block_on(redis.connect());
+    let measured = RedisCpu::of(&redis.server);
+    let mut criterion = Criterion::default().with_measurement(measured).configure_from_args();
+    scripts_flash::bench_in_full_calls(&mut criterion, &runtime, &store, &Tokens::new("bench"));
+}
+
 criterion_group!(benches, scripts);
-criterion_main!(benches);
+criterion_main!(benches, redis_cpu);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use criterion::{Criterion, Throughput};
+use criterion::{Criterion, Throughput, measurement::Measurement};
 use futures_util::future::join_all;
 use tandem::{
     model::{
@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 /// As many buyers as there are before the first, and before the second half of the rows.
 const BUYERS_BEFORE: [u64; 2] = [10_000, 1_000_000];
 
-/// How many holds are asked for at once while they are made.
+/// How many are asked for at once where the store is to fill its calls.
 const AT_ONCE: u64 = 1_024;
 
 /// A sale of one item, and what is asked of its bucket.
@@ -125,9 +125,41 @@ impl<'a> Shop<'a> {
         assert!(matches!(ordered, Ordered::Refused(_)), "{ordered:?}");
     }
 
+    /// Holds units for so many buyers in all.
+    fn fill(&self, runtime: &Runtime, buyers: u64) {
+        while self.count.load(Ordering::Relaxed) < buyers {
+            runtime.block_on(join_all((0..AT_ONCE).map(|_| self.hold_one())));
+        }
+    }
+
     async fn hold_one(&self) {
         let held = self.hold().await;
         assert_eq!(held, Reserved::Held);
+    }
+}
+
+/// So many at once that nearly all of the store's calls are full ones.
+pub(crate) fn bench_in_full_calls<M: Measurement>(
+    criterion: &mut Criterion<M>,
+    runtime: &Runtime,
+    store: &RedisStore,
+    tokens: &Tokens,
+) {
+    let open = runtime.block_on(Shop::open(store, tokens, "open", u64::from(u32::MAX)));
+    for buyers in BUYERS_BEFORE {
+        open.fill(runtime, buyers);
+        let mut group =
+            criterion.benchmark_group(format!("CPU of Redis in full calls, after {buyers} buyers"));
+        group.throughput(Throughput::Elements(AT_ONCE));
+        group.bench_function("order, stored finished", |bencher| {
+            let take = |_| open.take(Status::Succeed);
+            bencher.iter(|| runtime.block_on(join_all((0..AT_ONCE).map(take))));
+        });
+        group.bench_function("hold of a branch", |bencher| {
+            let hold = |_| open.hold_one();
+            bencher.iter(|| runtime.block_on(join_all((0..AT_ONCE).map(hold))));
+        });
+        group.finish();
     }
 }
 
@@ -140,9 +172,7 @@ pub(crate) fn bench(
     let open = runtime.block_on(Shop::open(store, tokens, "open", u64::from(u32::MAX)));
     let sold_out = runtime.block_on(Shop::open(store, tokens, "sold-out", 0));
     for buyers in BUYERS_BEFORE {
-        while open.count.load(Ordering::Relaxed) < buyers {
-            runtime.block_on(join_all((0..AT_ONCE).map(|_| open.hold_one())));
-        }
+        open.fill(runtime, buyers);
         for at_once in [1, 64] {
             let name = format!("flash sale after {buyers} buyers, {at_once} at once");
             let mut group = criterion.benchmark_group(name);
