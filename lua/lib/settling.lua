@@ -3,8 +3,9 @@
 -- With which the field of an order's row begins.
 local ORDER = byte('o')
 
--- The units that are held under this field; nil if none are. Fails where the books do not have what
--- its row says, before anything is written.
+-- The units that are held under this field; nil if none are. Fails where the row cannot be read or
+-- the books do not have what it says, before anything is written: of the buyer only where he gives
+-- them back, since what is sold stays his.
 local function held_units(bucket, field, gives_back)
   local units = bucket.held[field]
   if not units then
@@ -14,9 +15,12 @@ local function held_units(bucket, field, gives_back)
     return nil
   end
   local cart, own = bucket.carts[units], nil
-  if gives_back or units == '' then
-    local _, _, _, buyer = unpack_row(bucket.rows[field])
-    own = units_of(bucket.buyers[buyer] or '').by_item
+  if cart.n == 0 then
+    -- All that is held has units.
+    error('the row of a reservation cannot be read', 0)
+  end
+  if gives_back then
+    own = units_of(bucket.buyers[buyer_of(bucket.rows[field])] or '').by_item
   end
   for i = 1, cart.n, 2 do
     local item, n = cart[i], cart[i + 1]

@@ -86,8 +86,8 @@ local function buyer_of(row)
   return match(row, '^H;[^;]*;[^;]*;(.*)$')
 end
 
--- Those that there are; of those that are held and may be settled, their units, and whose they are
--- if they may be given back.
+-- Those that there are; of those that are held and may be settled, their units ('' where the row
+-- cannot be read), and whose they are if they may be given back.
 local function read_rows(bucket, rows)
   local fields, by_field, settles = bucket.fields, {}, bucket.settles
   local found = call('HMGET', rows, unpack(fields))
@@ -96,7 +96,7 @@ local function read_rows(bucket, rows)
     if row then
       by_field[fields[i]] = row
       if settles and byte(row) == HELD then
-        local units = match(row, '^H;([^;]*);') or ''
+        local units = match(row, '^H;([^;]*);[^;]*;') or ''
         bucket.held[fields[i]] = units
         bucket.carts[units] = bucket.carts[units] or units_of(units)
         if bucket.gives_back then

@@ -133,6 +133,12 @@ fn books_that_do_not_have_what_a_row_says_are_an_error_and_stay() {
         // What is sold stays the buyer's: only giving back asks for that.
         (bucket.buyers_key(), "jane", "shoe=1", "R"),
         (bucket.rows_key(), "b2:01g", "?", "RS"),
+        (bucket.rows_key(), "b2:01g", "H;shoe=2", "RS"),
+        (bucket.rows_key(), "b2:01g", "H;shoe=2;jane", "RS"),
+        // All that is held has units.
+        (bucket.rows_key(), "b2:01g", "H;;;jane", "RS"),
+        (bucket.rows_key(), "b2:01g", "H;;;john", "RS"),
+        (bucket.rows_key(), "b2:01g", "H;shoe;;jane", "RS"),
     ] {
         let good: String = rig.ask("HGET", &[&key, field]);
         rig.ask::<()>("HSET", &[&key, field, value]);
@@ -140,7 +146,7 @@ fn books_that_do_not_have_what_a_row_says_are_an_error_and_stay() {
         let letters = letters.split_inclusive(|_| true);
         let calls: Vec<_> = letters.map(|it| bucket.settle("01", "jane", it)).collect();
         for reply in rig.all(&calls).items {
-            assert_eq!(reply[0], "error", "{field}: {reply:?}");
+            assert_eq!(reply[0], "error", "{field} {value}: {reply:?}");
         }
         assert_eq!(bucket.snapshot(&mut rig), stored);
         rig.ask::<()>("HSET", &[&key, field, &good]);

@@ -175,14 +175,21 @@ fn an_order_whose_row_is_gone_ends_all_the_same() {
 #[test]
 fn books_that_do_not_have_what_the_row_says_put_the_write_off() {
     let mut rig = Rig::new();
-    let (bucket, t) = held(&mut rig);
-    rig.ask::<()>("HSET", &[&bucket.books_key(), "i:hat", "3;3;3;0;0;0;0;1"]);
-    let stored = bucket.snapshot(&mut rig);
-    for call in [t.record("a", 2, "A"), t.rest("a", 2, "A", 9), t.finish("a", 2, "C")] {
-        assert_eq!(rig.one(bucket.turn(call))[0], "error");
+    for (key, field, value) in [
+        (Bucket::books_key as fn(&Bucket) -> String, "i:hat", "3;3;3;0;0;0;0;1"),
+        (Bucket::rows_key, "oa", "H;shoe=2,hat=1"),
+        // Neither has it units, nor has its buyer any.
+        (Bucket::rows_key, "oa", "H;;;john"),
+    ] {
+        let (bucket, t) = held(&mut rig);
+        rig.ask::<()>("HSET", &[&key(&bucket), field, value]);
+        let stored = bucket.snapshot(&mut rig);
+        for call in [t.record("a", 2, "A"), t.rest("a", 2, "A", 9), t.finish("a", 2, "C")] {
+            assert_eq!(rig.one(bucket.turn(call))[0], "error", "{value}");
+        }
+        assert_eq!(rig.one(bucket.stop_order("a", "stop"))[0], "error", "{value}");
+        assert_eq!(bucket.snapshot(&mut rig), stored, "{value}");
     }
-    assert_eq!(rig.one(bucket.stop_order("a", "stop"))[0], "error");
-    assert_eq!(bucket.snapshot(&mut rig), stored);
 }
 
 #[test]
