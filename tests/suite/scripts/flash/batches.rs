@@ -160,3 +160,121 @@ fn orders_that_end_in_one_call_all_leave_the_due_set_for_the_list() {
         assert_eq!(bucket.shoe(&mut rig).units(), (5, 1, 3));
     }
 }
+
+#[test]
+fn a_bucket_that_stands_twice_in_a_call_is_settled_once() {
+    let mut rig = Rig::new();
+    let bucket = Bucket::open(&mut rig, OPEN, "shoe=9=0,hat=9=0");
+    let names = ["a", "b", "c", "d", "e"];
+    for name in names {
+        rig.one(Order { held: true, ..bucket.order(name, "jane", "shoe=1,hat=1") });
+    }
+    // Some were laid out in one minute, some in the next one.
+    let lists = [0, 1].map(|minute| format!("{}{minute}", bucket.transaction("a").ended_list()));
+    let end = |name: &str, status: &str, list: &String| {
+        let mut item = bucket.turn(bucket.transaction(name).finish(name, 2, status));
+        *item.shared.last_mut().unwrap() = list.clone();
+        item
+    };
+    let [first, next] = &lists;
+    let ends = [
+        end("a", "F", first),
+        end("b", "C", next),
+        end("c", "F", next),
+        end("c", "F", first),
+        end("d", "F", first),
+        end("e", "F", next),
+    ];
+    for _ in 0..2 {
+        assert_eq!(rig.all(&ends).items, [["written"]; 6]);
+        let books = bucket.books(&mut rig);
+        assert_eq!((books["shoe"].units(), books["hat"].units()), ((8, 0, 1), (8, 0, 1)));
+        assert_eq!(bucket.buyer(&mut rig, "jane").as_deref(), Some("shoe=1,hat=1"));
+        let ended = lists.each_ref().map(|list| {
+            let mut gids: Vec<String> = rig.ask("LRANGE", &[list, "0", "-1"]);
+            gids.sort();
+            assert!(rig.ttl_ms(list) > 0, "{list}");
+            gids.concat()
+        });
+        assert_eq!(ended, ["ad", "bce"]);
+        assert_eq!(rig.ask::<u64>("ZCARD", &[&bucket.transaction("a").due_set()]), 0);
+    }
+}
+
+#[test]
+fn a_bad_list_of_a_bucket_that_stands_twice_fails_its_own_items_alone() {
+    let mut rig = Rig::new();
+    for bad in [0, 1] {
+        let bucket = Bucket::open(&mut rig, OPEN, "shoe=9=0");
+        let names = ["a", "b", "c", "d"];
+        for name in names {
+            rig.one(Order { held: true, ..bucket.order(name, "jane", "shoe=1") });
+        }
+        let lists =
+            [0, 1].map(|minute| format!("{}{minute}", bucket.transaction("a").ended_list()));
+        rig.ask::<()>("SET", &[&lists[bad], "a string"]);
+        let ends: Vec<Item> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let mut item = bucket.turn(bucket.transaction(name).finish(name, 2, "F"));
+                *item.shared.last_mut().unwrap() = lists[at / 2].clone();
+                item
+            })
+            .collect();
+        let words: Vec<_> = rig.all(&ends).items.into_iter().map(|it| it[0].clone()).collect();
+        let (failed, written) = words.split_at(2);
+        let (failed, written) = if bad == 0 { (failed, written) } else { (written, failed) };
+        assert_eq!(
+            (failed, written),
+            (
+                &["error", "error"].map(String::from)[..],
+                &["written", "written"].map(String::from)[..]
+            )
+        );
+        assert_eq!(bucket.shoe(&mut rig).units(), (7, 2, 0));
+        assert_eq!(bucket.buyer(&mut rig, "jane").as_deref(), Some("shoe=2"));
+    }
+}
+
+#[test]
+fn all_orders_of_a_buyer_are_stopped_in_one_call() {
+    let mut rig = Rig::new();
+    let bucket = Bucket::open(&mut rig, OPEN, "shoe=9=0,hat=9=0");
+    for (name, units) in [("a", "shoe=1"), ("b", "hat=2,shoe=1"), ("c", "shoe=3")] {
+        rig.one(bucket.order(name, "jane", units));
+    }
+    let stops = ["a", "x", "b", "a", "c"].map(|name| bucket.stop_order(name, "stop"));
+    for _ in 0..2 {
+        assert_eq!(rig.all(&stops).items, [["done"], ["missing"], ["done"], ["done"], ["done"]]);
+        let books = bucket.books(&mut rig);
+        assert_eq!((books["shoe"].units(), books["hat"].units()), ((9, 0, 0), (9, 0, 0)));
+        assert_eq!(bucket.buyer(&mut rig, "jane"), None);
+    }
+}
+
+#[test]
+fn what_is_sold_and_what_is_given_back_in_one_call_stay_apart() {
+    let mut rig = Rig::new();
+    let [one, other] = [(); 2].map(|()| Bucket::open(&mut rig, OPEN, "shoe=9=0"));
+    for bucket in [&one, &other] {
+        for branch in ["1", "2", "3"] {
+            rig.one(bucket.hold(branch, "jane", "shoe=1"));
+        }
+    }
+    let ends = [
+        one.settle("1", "jane", "S"),
+        one.settle("2", "jane", "R"),
+        // Nothing is given back there, so nobody's units are read.
+        other.settle("1", "jane", "S"),
+        other.settle("4", "jane", "R"),
+        one.settle("3", "jane", "R"),
+        one.settle("2", "jane", "S"),
+    ];
+    let words = [["done"], ["done"], ["done"], ["done"], ["done"], ["otherwise"]];
+    assert_eq!(rig.all(&ends).items, words);
+    assert_eq!(one.shoe(&mut rig).units(), (8, 0, 1));
+    assert_eq!(one.buyer(&mut rig, "jane").as_deref(), Some("shoe=1"));
+    assert_eq!(other.shoe(&mut rig).units(), (6, 2, 1));
+    assert_eq!(other.buyer(&mut rig, "jane").as_deref(), Some("shoe=3"));
+}

@@ -265,12 +265,12 @@ fn counted(rows: &BTreeMap<String, String>, letter: char, item: &str) -> u64 {
     rows.map(|(_, row)| units_in(row.split(';').nth(1).unwrap(), item)).sum()
 }
 
-/// The units of `item` in `<item>=<units>[=…],…`.
+/// The units of `item` in `<item>=<units>,…`.
 fn units_in(text: &str, item: &str) -> u64 {
     let lines = text.split(',').filter(|line| !line.is_empty());
     let of_item = lines.filter_map(|line| {
-        let mut parts = line.split('=');
-        (parts.next() == Some(item)).then(|| parts.next().unwrap().parse::<u64>().unwrap())
+        let (name, units) = line.split_once('=').unwrap();
+        (name == item).then(|| units.parse::<u64>().unwrap())
     });
     of_item.sum()
 }
