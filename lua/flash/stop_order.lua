@@ -34,19 +34,17 @@ local function ask(s, a, n)
   ask_to_settle(books, a + 3, a + 3, nil, n, 4)
 end
 
-local function open(s)
-  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  return bucket_of(books, buyers, rows)
-end
-
-local function stop_order(k, a, bucket, s)
+local function stop_order(k, a, _, s)
   local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[s + 3], KEYS[s + 4]
+  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
   local gid, request, reason, field = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
 
   local answer, why = judge_stop(hash, request, reason)
   if answer then
     return answer
   end
+  -- Not before: what has ended is told so, whatever state the bucket is in.
+  local bucket = bucket_of(books, buyers, rows)
   local units = held_units(bucket, field, true)
   stop(hash, body, due, ended, gid, request, 'F', why)
   if units then
@@ -60,4 +58,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(5, 2, 2, 4, ask, open, stop_order, write)
+return each_of_buckets(5, 2, 2, 4, ask, nil, stop_order, write)

@@ -91,6 +91,10 @@ end
 local function read_rows(bucket, rows)
   local fields, by_field, settles = bucket.fields, {}, bucket.settles
   local found = call('HMGET', rows, unpack(fields))
+  if settles then
+    -- Anew, where an item before failed at what is read next.
+    bucket.who, bucket.n_who = {}, 0
+  end
   for i = 1, bucket.n_fields do
     local row = found[i]
     if row then
@@ -241,7 +245,8 @@ end
 -- ARGV[n_head] says how many have the first shared keys of the call, how many the next ones, …: one
 -- number for each. Their own keys, n_keys each, come after all shared ones. KEYS[s] being the first
 -- of the shared keys and ARGV[a] the first argument of the n items that have these, calls
--- ask(s, a, n) for all of them, then one(k, a, open(s), s) for each item, then write(s) for all.
+-- ask(s, a, n) for all of them, then one(k, a, open(s), s) for each item (open may be nil: then it
+-- opens the bucket itself where it needs it), then write(s) for all.
 local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, open, one, write)
   local counts, n_buckets, s, a = {}, 0, 1, n_head + 1
   for digits in gmatch(ARGV[n_head], '%d+') do

@@ -235,3 +235,32 @@ fn a_turned_order_is_told_again_as_it_was_taken() {
         assert_eq!(rig.one(again), ["again", "shoe=2,hat=1", "7,2", letter]);
     }
 }
+
+#[test]
+fn what_needs_no_bucket_is_told_whatever_state_the_bucket_is_in() {
+    let mut rig = Rig::new();
+    for damage in [Bucket::books_key, Bucket::rows_key] {
+        let bucket = Bucket::open(&mut rig, OPEN, "shoe=9=0");
+        for name in ["a", "b", "c"] {
+            rig.one(Order { held: true, ..bucket.order(name, "jane", "shoe=1") });
+        }
+        let [a, c] = ["a", "c"].map(|name| bucket.transaction(name));
+        rig.one(bucket.turn(a.finish("a", 2, "C")));
+        rig.one(bucket.stop_order("b", "stop"));
+        rig.ask::<()>("SET", &[&damage(&bucket), "a string"]);
+        let stored = bucket.snapshot(&mut rig);
+        let turns = [
+            bucket.turn(a.finish("a", 2, "C")),
+            bucket.turn(c.finish("c", 2, "C")),
+            bucket.turn(c.finish("x", 2, "C")),
+        ];
+        let replies = rig.all(&turns).items;
+        let words: Vec<_> = replies.iter().map(|reply| reply[0].as_str()).collect();
+        assert_eq!(words, ["written", "error", "refused"]);
+        let stops = ["a", "b", "c", "d"].map(|name| bucket.stop_order(name, "stop"));
+        let replies = rig.all(&stops).items;
+        let words: Vec<_> = replies.iter().map(|reply| reply[0].as_str()).collect();
+        assert_eq!(words, ["ended", "done", "error", "missing"]);
+        assert_eq!(bucket.snapshot(&mut rig), stored);
+    }
+}
