@@ -1,7 +1,7 @@
 #!lua
 -- order: takes the units of an order and stores the order as a transaction, or does neither.
 --
--- KEYS, for each bucket:
+-- KEYS, for each bucket, and again where [4] is another one:
 --   [1] tandem:{TAG}:f:<sale>   its books, hash
 --   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
@@ -14,7 +14,7 @@
 --   tandem:{TAG}:b:<gid>        the body, string
 -- ARGV:
 --   [1] retention of ended ones, in ms
---   [2] how many items each bucket has: `<items>,…`
+--   [2] how many items each of these has: `<items>,…`
 -- and for each item:
 --   [1] gid
 --   [2] `o<order>`, the row's field

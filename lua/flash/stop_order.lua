@@ -2,7 +2,7 @@
 -- stop_order: ends an order that has not ended as failed, over whoever holds it, and gives its
 -- units back. Otherwise as force_stop.
 --
--- KEYS, for each bucket:
+-- KEYS, for each bucket, and again where [5] is another one:
 --   [1] tandem:{TAG}:f:<sale>     its books, hash
 --   [2] tandem:{TAG}:fb:<sale>    its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>    its reservations, hash
@@ -13,7 +13,7 @@
 --   [2] tandem:{TAG}:b:<gid>      its body, string, if that is large
 -- ARGV:
 --   [1] retention of ended ones, in ms
---   [2] how many items each bucket has: `<items>,…`
+--   [2] how many items each of these has: `<items>,…`
 -- and for each item:
 --   [1] gid
 --   [2] id of this request

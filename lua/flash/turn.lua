@@ -2,7 +2,7 @@
 -- turn: stores a holder's state of an order that is aborting or has ended, and in the same change
 -- gives its units back or sells them. Otherwise as record, rest and finish.
 --
--- KEYS, for each bucket:
+-- KEYS, for each bucket, and again where [5] is another one:
 --   [1] tandem:{TAG}:f:<sale>     its books, hash
 --   [2] tandem:{TAG}:fb:<sale>    its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>    its reservations, hash
@@ -14,7 +14,7 @@
 --   [x] tandem:{TAG}:b:<gid>      the body, string
 -- ARGV:
 --   [1] retention of ended ones, in ms
---   [2] how many items each bucket has: `<items>,…`
+--   [2] how many items each of these has: `<items>,…`
 -- and for each item:
 --   [1] `<token>;<n>;` with the number of the state before this one
 --   [2] `<token>;<n>;` with the number of this state
