@@ -254,6 +254,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_the_same_json_whether_it_is_escaped_or_not() {
+        for char in (0..0x300).filter_map(char::from_u32) {
+            let text = format!("a{char}b");
+            let mut json = Vec::new();
+            push_text(&mut json, &text);
+            assert_eq!(json, serde_json::to_vec(&text).unwrap(), "{char:?}");
+        }
+    }
+
+    #[test]
     fn what_is_stored_reads_as_the_saga_that_it_was() {
         for n_steps in 0..3 {
             for data in [None, Some("{\"note\": \"\\\"quoted\\\"\\n\"}")] {
