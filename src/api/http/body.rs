@@ -154,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_before_a_byte_is_sent() {
         let reply = send("Content-Length: 11\r\nExpect: 100-continue", "").await;
-        assert_eq!(reply.status, 413);
+        assert_eq!((reply.status, reply.header("connection")), (413, Some("close")));
         assert_eq!(
             reply.text,
             r#"{"message":"the body has 11 bytes, at most 10 are allowed (setting body_bytes_max)"}"#
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_chunked_body_over_the_limit_is_refused_when_it_passes_it() {
         let reply = send("Transfer-Encoding: chunked", "b\r\n01234567890\r\n").await;
-        assert_eq!(reply.status, 413);
+        assert_eq!((reply.status, reply.header("connection")), (413, Some("close")));
         assert_eq!(
             reply.text,
             r#"{"message":"the body has more than the 10 bytes that are allowed (setting body_bytes_max)"}"#

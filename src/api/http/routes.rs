@@ -164,7 +164,12 @@ impl<H> Counted<H> {
         let answer = self.handler.call(request, state);
         let counts = self.counts;
         Box::pin(async move {
-            let response = answer.await;
+            let mut response = answer.await;
+            if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                // The rest of the body is not read, so that no other request can follow it.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             counts.answered(response.status().as_u16());
             response
         })

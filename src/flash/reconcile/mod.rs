@@ -180,6 +180,10 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             if position.is_none() {
                 break;
             }
+            // Who asks for a busy sale is to hear soon that it cannot be counted now.
+            if !self.is_still(bucket, &books).await? {
+                return Ok(None);
+            }
         }
         let buyers = self.buyer_sums(bucket).await?;
         let in_transit = self.store.transfers(bucket, TRANSFERS_MAX).await?.len();
@@ -197,10 +201,15 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         if !parts.is_empty() {
             differences.extend(self.unlike_buyers(number, bucket, &parts).await?);
         }
-        let after = self.store.look(bucket).await?;
-        let is_still = after.is_some_and(|after| tally::is_same(&books, &after));
+        let is_still = self.is_still(bucket, &books).await?;
         let (orders, branches) = (tally.orders, tally.branches);
         Ok(is_still.then_some(Recount { differences, orders, branches }))
+    }
+
+    /// Whether nothing was taken, ended or moved in the bucket since these were its books.
+    async fn is_still(&self, bucket: &Bucket, books: &BucketBooks) -> Result<bool, StoreError> {
+        let now = self.store.look(bucket).await?;
+        Ok(now.is_some_and(|now| tally::is_same(books, &now)))
     }
 
     /// Each row with its transaction's status, `None` if that is not there (any more).

@@ -28,6 +28,9 @@ pub enum IdError {
     /// It has other characters than ids of its kind may have.
     #[error("may only have letters and digits of ASCII, '.', '_' and '-'")]
     BadCharacter,
+    /// It is a step in a path, which clients leave out of their URLs.
+    #[error("must not be '.' or '..'")]
+    PathStep,
     /// It has control characters.
     #[error("must have no control characters")]
     Control,
@@ -41,6 +44,7 @@ fn plain(text: &str, max: usize) -> Result<(), IdError> {
         0 => Err(IdError::Empty),
         bytes if bytes > max => Err(IdError::TooLong { bytes, max }),
         _ if !text.bytes().all(is_plain) => Err(IdError::BadCharacter),
+        _ if matches!(text, "." | "..") => Err(IdError::PathStep),
         _ => Ok(()),
     }
 }
@@ -114,6 +118,10 @@ mod tests {
         for text in ["a b", "a:b", "a/b", "a;b", "ü", "a~b", "a=b", "a,b"] {
             assert_eq!(OrderId::new(text), Err(IdError::BadCharacter), "{text}");
         }
+        for text in [".", ".."] {
+            assert_eq!(SaleId::new(text), Err(IdError::PathStep), "{text}");
+        }
+        assert!(ItemId::new("...").is_ok());
     }
 
     #[test]

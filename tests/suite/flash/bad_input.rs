@@ -70,6 +70,7 @@ async fn a_sale_that_cannot_be_is_not_made() {
         (without("id"), "id", "is missing"),
         (with("id", json!("")), "id", "is empty"),
         (with("id", json!("a/b")), "id", "may only have letters and digits"),
+        (with("id", json!("..")), "id", "must not be '.' or '..'"),
         (with("id", json!("x".repeat(33))), "id", "has 33 bytes, at most 32 are allowed"),
         (with("stock", json!(1)), "stock", "there is no field \"stock\"; there are: request_id"),
         (without("items"), "items", "is missing"),
