@@ -48,8 +48,7 @@ local function hold(_, a, bucket)
   if why_not then
     return why_not
   end
-  take_units(bucket, buyer, units, 'held')
-  put_row(bucket, field, 'H;' .. units .. ';;' .. buyer)
+  take_units(bucket, field, 'H;' .. units .. ';;' .. buyer, buyer, units, 'held')
   return 'held'
 end
 

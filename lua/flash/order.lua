@@ -138,9 +138,9 @@ local function order(k, a, bucket, s)
     place[n + 2], place.n = ARGV[a], n + 2
     bucket.in_work = bucket.in_work + 1
   end
-  take_units(bucket, buyer, units, has_ended and 'sold' or 'held')
-  local left = what_is_left(bucket, units)
-  put_row(bucket, field, (has_ended and 'S;' or 'H;') .. units .. ';' .. left .. ';' .. buyer)
+  local left = left_after(bucket, units)
+  local row = (has_ended and 'S;' or 'H;') .. units .. ';' .. left .. ';' .. buyer
+  take_units(bucket, field, row, buyer, units, has_ended and 'sold' or 'held')
   return (lease_us == '' and 'taken ' or 'taken_held ') .. left
 end
 

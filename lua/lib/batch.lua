@@ -19,8 +19,11 @@ local now = tonumber(now_text)
 -- Adds what one(k, a, opened, s) answers for each of the n items behind n_before replies that has
 -- no answer yet, up to one that fails.
 local function go_on(replies, n_before, n, k, a, n_keys, n_args, one, opened, s)
-  for i = #replies - n_before, n - 1 do
-    replies[n_before + i + 1] = one(k + i * n_keys, a + i * n_args, opened, s)
+  local n_done = #replies - n_before
+  k, a = k + n_done * n_keys, a + n_done * n_args
+  for i = #replies + 1, n_before + n do
+    replies[i] = one(k, a, opened, s)
+    k, a = k + n_keys, a + n_args
   end
 end
 

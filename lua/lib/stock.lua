@@ -50,7 +50,9 @@ local function ask_to_take(books, a, n, n_args)
   for i = n_before + 1, n_before + n do
     local units = ARGV[a + 2]
     fields[i], who[i] = ARGV[a], ARGV[a + 1]
-    carts[units] = carts[units] or units_of(units)
+    if not carts[units] then
+      carts[units] = units_of(units)
+    end
     a = a + n_args
   end
   bucket.n_fields, bucket.n_who = n_before + n, n_before + n
