@@ -30,11 +30,12 @@ end
 
 local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  return bucket_of(books, buyers, rows)
+  return open_bucket(s, books, buyers, rows)
 end
 
-local function hold(_, a, bucket)
+local function hold(_, a, s)
   local field, buyer, units = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local bucket = opened[s] or open(s)
   local row = bucket.rows[field]
   if row then
     local letter, taken, _, stored_buyer = unpack_row(row)
@@ -48,7 +49,8 @@ local function hold(_, a, bucket)
   if why_not then
     return why_not
   end
-  take_units(bucket, field, 'H;' .. units .. ';;' .. buyer, buyer, units, 'held')
+  take_units(bucket, buyer, units, 'held')
+  put_row(bucket, field, 'H;' .. units .. ';;' .. buyer)
   return 'held'
 end
 
@@ -57,4 +59,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(3, 0, 1, 3, ask, open, hold, write)
+return each_of_buckets(3, 0, 1, 3, ask, hold, write)

@@ -59,7 +59,7 @@ end
 
 local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  return bucket_of(books, buyers, rows)
+  return open_bucket(s, books, buyers, rows)
 end
 
 -- The answer where the order has its row.
@@ -95,9 +95,10 @@ local function new_place(s, has_ended)
   return place
 end
 
-local function order(k, a, bucket, s)
+local function order(k, a, s)
   local hash = KEYS[k]
   local field, buyer, units = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  local bucket = opened[s] or open(s)
   local row = bucket.rows[field]
   if row then
     return earlier(row, hash, a)
@@ -138,9 +139,9 @@ local function order(k, a, bucket, s)
     place[n + 2], place.n = ARGV[a], n + 2
     bucket.in_work = bucket.in_work + 1
   end
-  local left = left_after(bucket, units)
-  local row = (has_ended and 'S;' or 'H;') .. units .. ';' .. left .. ';' .. buyer
-  take_units(bucket, field, row, buyer, units, has_ended and 'sold' or 'held')
+  take_units(bucket, buyer, units, has_ended and 'sold' or 'held')
+  local left = what_is_left(bucket, units)
+  put_row(bucket, field, (has_ended and 'S;' or 'H;') .. units .. ';' .. left .. ';' .. buyer)
   return (lease_us == '' and 'taken ' or 'taken_held ') .. left
 end
 
@@ -158,4 +159,4 @@ local function write(s)
   end
 end
 
-return each_of_buckets(4, 1, 2, 9, ask, open, order, write)
+return each_of_buckets(4, 1, 2, 9, ask, order, write)

@@ -28,11 +28,12 @@ end
 
 local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  return bucket_of(books, buyers, rows)
+  return open_bucket(s, books, buyers, rows)
 end
 
-local function settle(_, a, bucket)
+local function settle(_, a, s)
   local field, buyer, letter = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local bucket = opened[s] or open(s)
   local row = bucket.rows[field]
   if not bucket.is_known then
     return 'unknown_sale'
@@ -55,4 +56,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(3, 0, 1, 3, ask, open, settle, write)
+return each_of_buckets(3, 0, 1, 3, ask, settle, write)

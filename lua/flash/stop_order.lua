@@ -34,9 +34,13 @@ local function ask(s, a, n)
   ask_to_settle(books, a + 3, a + 3, nil, n, 4)
 end
 
-local function stop_order(k, a, _, s)
-  local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[s + 3], KEYS[s + 4]
+local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return open_bucket(s, books, buyers, rows)
+end
+
+local function stop_order(k, a, s)
+  local hash, body, due, ended = KEYS[k], KEYS[k + 1], KEYS[s + 3], KEYS[s + 4]
   local gid, request, reason, field = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
 
   local answer, why = judge_stop(hash, request, reason)
@@ -44,7 +48,7 @@ local function stop_order(k, a, _, s)
     return answer
   end
   -- Not before: what has ended is told so, whatever state the bucket is in.
-  local bucket = bucket_of(books, buyers, rows)
+  local bucket = opened[s] or open(s)
   local units = held_units(bucket, field, true)
   stop(hash, body, due, ended, gid, request, 'F', why)
   if units then
@@ -58,4 +62,4 @@ local function write(s)
   write_bucket(books, buyers, rows)
 end
 
-return each_of_buckets(5, 2, 2, 4, ask, nil, stop_order, write)
+return each_of_buckets(5, 2, 2, 4, ask, stop_order, write)

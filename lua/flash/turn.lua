@@ -51,9 +51,13 @@ local function ask(s, a, n)
   ask_to_settle(books, a + 9, a + 2, 'C', n, 11)
 end
 
-local function turn(k, a, _, s)
-  local hash, due = KEYS[k], KEYS[s + 3]
+local function open(s)
   local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  return open_bucket(s, books, buyers, rows)
+end
+
+local function turn(k, a, s)
+  local hash, due = KEYS[k], KEYS[s + 3]
   local hold, letter, gid, due_at = ARGV[a + 1], ARGV[a + 2], ARGV[a + 7], ARGV[a + 8]
   local field = ARGV[a + 9]
 
@@ -69,7 +73,7 @@ local function turn(k, a, _, s)
     return 'with_body'
   end
   -- Not before: whoever is refused is told so, whatever state the bucket is in.
-  local bucket = bucket_of(books, buyers, rows)
+  local bucket = opened[s] or open(s)
   local units = held_units(bucket, field, letter ~= 'C')
 
   local is_woken = due_at ~= '' and call('HGET', hash, 'w')
@@ -111,4 +115,4 @@ local function write(s)
   end
 end
 
-return each_of_buckets(5, 1, 2, 11, ask, nil, turn, write)
+return each_of_buckets(5, 1, 2, 11, ask, turn, write)

@@ -16,41 +16,27 @@ local time = call('TIME')
 local now_text = time[1] .. string.sub('00000' .. time[2], -6)
 local now = tonumber(now_text)
 
--- Adds what one(k, a, opened, s) answers for each of the n items behind n_before replies that has
--- no answer yet, up to one that fails.
-local function go_on(replies, n_before, n, k, a, n_keys, n_args, one, opened, s)
+-- Adds what one(k, a, s) answers for each of the n items behind n_before replies that has no answer
+-- yet, up to one that fails.
+local function go_on(replies, n_before, n, k, a, n_keys, n_args, one, s)
   local n_done = #replies - n_before
   k, a = k + n_done * n_keys, a + n_done * n_args
   for i = #replies + 1, n_before + n do
-    replies[i] = one(k, a, opened, s)
+    replies[i] = one(k, a, s)
     k, a = k + n_keys, a + n_args
   end
 end
 
-local function failed(fault)
-  return { 'error', type(fault) == 'table' and fault.err or tostring(fault) }
-end
-
--- Adds to the replies what one(k, a, open(s), s) answers for each of n items: the first one's first
--- key is KEYS[k], its first argument ARGV[a]. An item that fails answers { 'error', text } and
--- harms no other: each is checked as a whole before its own first write, and the call goes on
--- behind one that failed. Where open fails, so do all.
-local function answer_items(replies, n, k, a, n_keys, n_args, one, open, s)
-  local n_before, is_good, opened = #replies, true, nil
-  if open then
-    is_good, opened = pcall(open, s)
-  end
-  if not is_good then
-    for i = 1, n do
-      replies[n_before + i] = failed(opened)
-    end
-    return
-  end
-  local fault
+-- Adds to the replies what one(k, a, s) answers for each of n items: the first one's first key is
+-- KEYS[k], its first argument ARGV[a]. An item that fails answers { 'error', text } and harms no
+-- other: each is checked as a whole before its own first write, and the call goes on behind one
+-- that failed.
+local function answer_items(replies, n, k, a, n_keys, n_args, one, s)
+  local n_before = #replies
   repeat
-    is_good, fault = pcall(go_on, replies, n_before, n, k, a, n_keys, n_args, one, opened, s)
+    local is_good, fault = pcall(go_on, replies, n_before, n, k, a, n_keys, n_args, one, s)
     if not is_good then
-      replies[#replies + 1] = failed(fault)
+      replies[#replies + 1] = { 'error', type(fault) == 'table' and fault.err or tostring(fault) }
     end
   until is_good
 end

@@ -12,6 +12,10 @@ local HELD = byte('H')
 
 local buckets = {}
 
+-- Those that were read, by the place of their keys: an item opens its bucket when it needs it,
+-- since whoever needs nothing of it is answered whatever state it is in.
+local opened = {}
+
 -- Lists of units are texts `<item>=<units>,…`. Each is taken apart once a call: items and units by
 -- turns, n of both; also by item, and in all.
 local lists = {}
@@ -185,12 +189,8 @@ local function cart_of(list, items)
   return cart
 end
 
--- The bucket, with all that the call's items asked for.
-local function bucket_of(books, buyers, rows)
-  local bucket = buckets[books]
-  if bucket.items then
-    return bucket
-  end
+-- Reads all that the call's items asked for.
+local function read_bucket(bucket, books, buyers, rows)
   local by_field = read_rows(bucket, rows)
   local by_buyer = read_buyers(bucket, buyers)
   local items, carts = read_books(bucket, books), {}
@@ -200,6 +200,14 @@ local function bucket_of(books, buyers, rows)
   bucket.rows, bucket.buyers, bucket.items, bucket.carts = by_field, by_buyer, items, carts
   bucket.new_rows, bucket.n_rows, bucket.new_buyers, bucket.n_buyers = {}, 0, {}, 0
   bucket.gone = {}
+end
+
+local function open_bucket(s, books, buyers, rows)
+  local bucket = buckets[books]
+  if not bucket.items then
+    read_bucket(bucket, books, buyers, rows)
+  end
+  opened[s] = bucket
   return bucket
 end
 
@@ -247,9 +255,8 @@ end
 -- ARGV[n_head] says how many have the first shared keys of the call, how many the next ones, …: one
 -- number for each. Their own keys, n_keys each, come after all shared ones. KEYS[s] being the first
 -- of the shared keys and ARGV[a] the first argument of the n items that have these, calls
--- ask(s, a, n) for all of them, then one(k, a, open(s), s) for each item (open may be nil: then it
--- opens the bucket itself where it needs it), then write(s) for all.
-local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, open, one, write)
+-- ask(s, a, n) for all of them, then one(k, a, s) for each item, then write(s) for all.
+local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, one, write)
   local counts, n_buckets, s, a = {}, 0, 1, n_head + 1
   for digits in gmatch(ARGV[n_head], '%d+') do
     local n = tonumber(digits)
@@ -261,7 +268,7 @@ local function each_of_buckets(n_shared, n_keys, n_head, n_args, ask, open, one,
   s, a = 1, n_head + 1
   for i = 1, n_buckets do
     local n = counts[i]
-    answer_items(replies, n, k, a, n_keys, n_args, one, open, s)
+    answer_items(replies, n, k, a, n_keys, n_args, one, s)
     s, k, a = s + n_shared, k + n * n_keys, a + n * n_args
   end
   for i = 1, n_buckets do

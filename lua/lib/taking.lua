@@ -45,31 +45,24 @@ local function with_more(owns, units)
   return table.concat(texts, ',')
 end
 
--- How many there will be of each item when these units are taken: `<left>,…`.
-local function left_after(bucket, units)
-  local cart = bucket.carts[units]
-  local text = integer(cart[1].available - cart[2])
-  for i = 3, cart.n, 2 do
-    text = text .. ',' .. integer(cart[i].available - cart[i + 1])
-  end
-  return text
-end
-
--- Takes the units, which refusal admitted, under this row. Counts them as `kind`: held, or sold at
--- once. As put_row and put_buyer, whose calls would cost as much as the rest.
-local function take_units(bucket, field, row, buyer, units, kind)
+-- Takes the units, which refusal admitted. Counts them as `kind`: held, or sold at once.
+local function take_units(bucket, buyer, units, kind)
   local cart, owns = bucket.carts[units], bucket.buyers[buyer]
   for i = 1, cart.n, 2 do
     local item, n = cart[i], cart[i + 1]
     item.available, item[kind], item.takes = item.available - n, item[kind] + n, item.takes + 1
   end
-  local rows, n_rows = bucket.new_rows, bucket.n_rows
-  rows[n_rows + 1], rows[n_rows + 2] = field, row
-  bucket.rows[field], bucket.n_rows = row, n_rows + 2
-  local all = owns and with_more(owns, units) or units
-  local buyers, n_buyers = bucket.new_buyers, bucket.n_buyers
-  buyers[n_buyers + 1], buyers[n_buyers + 2] = buyer, all
-  bucket.buyers[buyer], bucket.n_buyers = all, n_buyers + 2
+  put_buyer(bucket, buyer, owns and with_more(owns, units) or units)
+end
+
+-- How many there are of each of these items now: `<available>,…`.
+local function what_is_left(bucket, units)
+  local cart = bucket.carts[units]
+  local text = integer(cart[1].available)
+  for i = 3, cart.n, 2 do
+    text = text .. ',' .. integer(cart[i].available)
+  end
+  return text
 end
 
 -- Whether the units of a row are these, in whatever order.
