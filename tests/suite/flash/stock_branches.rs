@@ -324,6 +324,7 @@ async fn what_would_stay_held_or_is_no_stock_is_refused_and_nothing_is_stored() 
         ("take=1&take=2&buyer=b&gid=g&branch_id=01&op=try", "take"),
         ("take=1&buyer=b&buyer=c&gid=g&branch_id=01&op=try", "buyer"),
         ("take=1&buyer=%ff&gid=g&branch_id=01&op=try", "buyer"),
+        ("take=1&buyer=b&gid=%ff&branch_id=01&op=try", "gid"),
     ] {
         let reply = shop.post(&format!("/api/flash/stock/s/shoe?{query}"), "").await;
         let json = reply.json();

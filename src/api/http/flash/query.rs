@@ -20,12 +20,21 @@ pub(super) fn check(pairs: &Pairs, known: &[&str]) -> Result<(), Refusal> {
     once(pairs)
 }
 
-/// Checks that each key of `pairs` stands there once.
+/// Checks that each key of `pairs` stands there once, with a value that is UTF-8.
 ///
 /// # Errors
 /// Which one does not.
 pub(super) fn once(Query(pairs): &Pairs) -> Result<(), Refusal> {
-    for (number, (key, _)) in pairs.iter().enumerate() {
+    for (number, (key, value)) in pairs.iter().enumerate() {
+        // It stands for what is not UTF-8: two buyers, or gids, would be one.
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            let quoted = quoted(key);
+            let told = format!(
+                "{quoted} must be UTF-8 with % and two hexadecimal digits for each other byte, \
+                 and without the replacement character U+FFFD"
+            );
+            return Err(Refusal::bad(quoted, told));
+        }
         if pairs.iter().take(number).any(|(earlier, _)| earlier == key) {
             let quoted = quoted(key);
             let told = format!("{quoted} stands in the query of the URL twice");

@@ -78,14 +78,7 @@ fn read(sale: &str, item: &str, pairs: &Pairs) -> Result<StockCall, Refusal> {
                     send it without";
         return Err(Refusal::bad("gid", told));
     }
-    let buyer = text(pairs, "buyer");
-    // Two buyers whose ids are not UTF-8 would be one, with one limit.
-    if buyer.is_some_and(|buyer| buyer.contains(char::REPLACEMENT_CHARACTER)) {
-        let told = "buyer must be UTF-8 with % and two hexadecimal digits for each other byte, and \
-                    without the replacement character U+FFFD";
-        return Err(Refusal::bad("buyer", told));
-    }
-    let url = StockUrl::of_parts(sale, item, text(pairs, "take"), buyer);
+    let url = StockUrl::of_parts(sale, item, text(pairs, "take"), text(pairs, "buyer"));
     let url = url.map_err(|why| Refusal::bad(field_of(&why), why.to_string()))?;
     let branch_id = branch_id.to_owned();
     Ok(StockCall { gid, branch_id, op, url: url.to_string() })
