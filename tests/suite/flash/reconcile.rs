@@ -1,6 +1,12 @@
 //! A recount finds nothing on a healthy sale, and each kind of damage on a sick one.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::{Value, json};
 
@@ -183,6 +189,40 @@ async fn each_kind_of_damage_is_told() {
     assert_eq!(differences(&shop, "s").await, [""; 0]);
     assert!(!field(&bucket, "_").is_empty());
     bank.release("/pay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_changes_all_the_time_is_told_so_without_being_read_to_its_end() {
+    const N_ROWS: usize = 5_000;
+    let shop = Shop::start(&[]).await;
+    shop.sell("s", 10, json!({})).await;
+    let books = shop.bucket_keys("f:s").remove(0);
+    let mut fill = redis::cmd("HSET");
+    fill.arg(books.replace(":f:s", ":fr:s"));
+    for number in 0..N_ROWS {
+        fill.arg(format!("b2:01gone-{number}")).arg("R;;;joe");
+    }
+    fill.exec(&mut connect(redis_url())).expect("filled");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let busy = std::thread::spawn({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            let (mut redis, mut takes) = (connect(redis_url()), 0_u64);
+            while !is_over.load(Ordering::Relaxed) {
+                takes += 1;
+                let mut change = redis::cmd("HSET");
+                change.arg(&books).arg("i:shoe").arg(format!("10;10;10;0;0;0;0;{takes}"));
+                change.exec(&mut redis).expect("changed");
+            }
+        }
+    });
+    let found = reconcile(&shop, "s").await;
+    is_over.store(true, Ordering::Relaxed);
+    busy.join().expect("it changed the books");
+    assert_eq!((&found["is_exact"], &found["differences"]), (&json!(false), &json!([])), "{found}");
+    // A row's transaction is asked for when the row is read.
+    let n_read = shop.metric("tandem_script_items_total{script=\"query\"}").await;
+    assert!(n_read > 0.0 && n_read < 2.0 * N_ROWS as f64, "{n_read} rows in eight recounts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
