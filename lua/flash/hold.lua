@@ -5,6 +5,7 @@
 --   [1] tandem:{TAG}:f:<sale>   its books, hash
 --   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
+--   [4] tandem:{TAG}:fl:<sale>  who took of it late, list
 -- ARGV:
 --   [1] how many items each bucket has: `<items>,…`
 -- and for each item:
@@ -29,8 +30,8 @@ local function ask(s, a, n)
 end
 
 local function open(s)
-  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  return open_bucket(s, books, buyers, rows)
+  local books, buyers, rows, late = KEYS[s], KEYS[s + 1], KEYS[s + 2], KEYS[s + 3]
+  return open_to_take(s, books, buyers, rows, late)
 end
 
 local function hold(_, a, s)
@@ -55,8 +56,9 @@ local function hold(_, a, s)
 end
 
 local function write(s)
-  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
+  local books, buyers, rows, late = KEYS[s], KEYS[s + 1], KEYS[s + 2], KEYS[s + 3]
   write_bucket(books, buyers, rows)
+  write_late(books, late)
 end
 
-return each_of_buckets(3, 0, 1, 3, ask, hold, write)
+return each_of_buckets(4, 0, 1, 3, ask, hold, write)

@@ -1,11 +1,12 @@
 #!lua
 -- order: takes the units of an order and stores the order as a transaction, or does neither.
 --
--- KEYS, for each bucket, and again where [4] is another one:
+-- KEYS, for each bucket, and again where [5] is another one:
 --   [1] tandem:{TAG}:f:<sale>   its books, hash
 --   [2] tandem:{TAG}:fb:<sale>  its buyers, hash
 --   [3] tandem:{TAG}:fr:<sale>  its reservations, hash
---   [4] tandem:{TAG}:due        due times of its shard, sorted set; but for orders that are stored
+--   [4] tandem:{TAG}:fl:<sale>  who took of it late, list
+--   [5] tandem:{TAG}:due        due times of its shard, sorted set; but for orders that are stored
 --                               as ended tandem:{TAG}:fin:<minute>, gids that ended then, list
 -- then, for each item:
 --   [1] tandem:{TAG}:g:<gid>    the transaction, hash
@@ -58,8 +59,8 @@ local function ask(s, a, n)
 end
 
 local function open(s)
-  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  return open_bucket(s, books, buyers, rows)
+  local books, buyers, rows, late = KEYS[s], KEYS[s + 1], KEYS[s + 2], KEYS[s + 3]
+  return open_to_take(s, books, buyers, rows, late)
 end
 
 -- The answer where the order has its row.
@@ -84,7 +85,7 @@ end
 
 -- A new one; its key is looked at, so that one of another type fails now.
 local function new_place(s, has_ended)
-  local due, ended = KEYS[s + 3], KEYS[s + 3]
+  local due, ended = KEYS[s + 4], KEYS[s + 4]
   if has_ended then
     call('LLEN', ended)
   else
@@ -146,9 +147,10 @@ local function order(k, a, s)
 end
 
 local function write(s)
-  local books, buyers, rows = KEYS[s], KEYS[s + 1], KEYS[s + 2]
-  local due, ended = KEYS[s + 3], KEYS[s + 3]
+  local books, buyers, rows, late = KEYS[s], KEYS[s + 1], KEYS[s + 2], KEYS[s + 3]
+  local due, ended = KEYS[s + 4], KEYS[s + 4]
   write_bucket(books, buyers, rows)
+  write_late(books, late)
   local place = places[s]
   if not place or place.n == 0 then
     return
@@ -159,4 +161,4 @@ local function write(s)
   end
 end
 
-return each_of_buckets(4, 1, 2, 9, ask, order, write)
+return each_of_buckets(5, 1, 2, 9, ask, order, write)

@@ -33,7 +33,11 @@ local function receive(k, a)
     return 'unknown_item'
   end
   local item = unpack_item(stored[2])
-  -- Not put_back: nobody says "sold out" from memory while units are under way.
+  -- Not put_back: nobody says "sold out" from memory while units are under way. So they are for
+  -- sale at once; but whoever takes them is late.
+  if item.available == 0 then
+    item.reopens = now
+  end
   item.available, item.supply = item.available + units, item.supply + units
   item.takes = item.takes + 1
   call('HSET', rows, field, name .. '=' .. integer(units))

@@ -5,6 +5,10 @@
 --   n         `<orders in work>;<orders accepted>;<transfers given and not acknowledged>`
 --   i:<item>  `<share>;<supply>;<available>;<held>;<sold>;<limit>;<reopens at>;<takes>`;
 --             takes: how many times units were taken, or went to another bucket or came from one
+--   l         how many takes were late: of units that had come back (absent for 0)
+--
+-- Who takes late is put to a list besides, which keeps the last of them: so a node that knows who
+-- had units when there were none left need not read all reservations again.
 
 -- After units came back where none were left, nobody takes them for so long, in µs: by then each
 -- node that says "sold out" from memory has looked again.

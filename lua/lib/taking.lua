@@ -45,6 +45,53 @@ local function with_more(owns, units)
   return table.concat(texts, ',')
 end
 
+-- How many late takers a bucket keeps: who take units of an item of which some came back.
+local LATE_MAX = 4096
+
+-- Those of this call, and how many there were before, if an item that is asked for came back. Then
+-- the list is looked at, so that a key of another type fails now.
+local function late_of(items, books, late)
+  for _, item in pairs(items) do
+    if item.reopens > 0 then
+      call('LLEN', late)
+      return { n_before = tonumber(call('HGET', books, 'l') or 0) }
+    end
+  end
+  return {}
+end
+
+-- As open_bucket, for items that may take units.
+local function open_to_take(s, books, buyers, rows, late)
+  local bucket = open_bucket(s, books, buyers, rows)
+  if not bucket.late then
+    -- Whoever comes after one that fails here opens it anew.
+    opened[s] = nil
+    bucket.late = late_of(bucket.items, books, late)
+    opened[s] = bucket
+  end
+  return bucket
+end
+
+local function write_late(books, late)
+  local takers = buckets[books].late
+  if takers and #takers > 0 then
+    call('HSET', books, 'l', integer(takers.n_before + #takers))
+    call('RPUSH', late, unpack(takers))
+    call('LTRIM', late, -LATE_MAX, -1)
+    buckets[books].late = { n_before = takers.n_before + #takers }
+  end
+end
+
+-- Whether units of one of its items came back at some time.
+local function is_late(cart)
+  for i = 1, cart.n, 2 do
+    if cart[i].reopens > 0 then
+      return true
+    end
+  end
+  return false
+end
+
 -- Takes the units, which refusal admitted. Counts them as `kind`: held, or sold at once.
 local function take_units(bucket, buyer, units, kind)
   local cart, owns = bucket.carts[units], bucket.buyers[buyer]
@@ -53,6 +100,10 @@ local function take_units(bucket, buyer, units, kind)
     item.available, item[kind], item.takes = item.available - n, item[kind] + n, item.takes + 1
   end
   put_buyer(bucket, buyer, owns and with_more(owns, units) or units)
+  local late = bucket.late
+  if late.n_before and is_late(cart) then
+    late[#late + 1] = buyer
+  end
 end
 
 -- How many there are of each of these items now: `<available>,…`.

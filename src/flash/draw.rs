@@ -121,7 +121,8 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         self.metrics.flash_draws.increment(1);
         let started = self.clock.monotonic();
         let buckets: Vec<_> = sale.all_buckets(self.store.shard_count()).collect();
-        let looks = try_join_all(buckets.iter().map(|bucket| self.store.look(bucket))).await?;
+        let looks =
+            try_join_all(buckets.iter().map(|bucket| self.store.look(bucket, None))).await?;
         let mut donors = Vec::with_capacity(buckets.len());
         let mut own = 0;
         for (at, (bucket, look)) in buckets.iter().zip(&looks).enumerate() {

@@ -178,7 +178,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
     /// The books of each bucket, in the order of their numbers.
     pub(super) async fn books(&self, sale: &Sale) -> Result<Vec<Option<BucketBooks>>, StoreError> {
         let buckets: Vec<_> = sale.all_buckets(self.store.shard_count()).collect();
-        try_join_all(buckets.iter().map(|bucket| self.store.look(bucket))).await
+        try_join_all(buckets.iter().map(|bucket| self.store.look(bucket, None))).await
     }
 }
 

@@ -165,6 +165,11 @@ impl Shard {
         [&self.start, "fr:", sale.as_str()]
     }
 
+    /// Who took units of a bucket that had come back, the last ones: a list.
+    pub(super) fn late_takers<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
+        [&self.start, "fl:", sale.as_str()]
+    }
+
     /// What a bucket gave to others that did not acknowledge it yet: a hash.
     pub(super) fn transfers<'a>(&'a self, sale: &'a SaleId) -> Key<'a> {
         [&self.start, "ft:", sale.as_str()]

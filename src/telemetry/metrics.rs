@@ -93,6 +93,8 @@ pub struct Handles {
     pub flash_turned_away: Counter,
     /// Buckets that were looked at to know whether they are sold out.
     pub flash_looks: Counter,
+    /// Readings of all reservations of a sale, to know whom not to turn away from memory.
+    pub flash_readings: Counter,
     /// Draws of units for a bucket that ran dry, from the others.
     pub flash_draws: Counter,
     /// Transactions that this node parked, since too many rounds in a row ended in an error.
@@ -182,6 +184,7 @@ impl Metrics {
                     .into(),
                 flash_turned_away: counter!("tandem_flash_turned_away_total"),
                 flash_looks: counter!("tandem_flash_looks_total"),
+                flash_readings: counter!("tandem_flash_readings_total"),
                 flash_draws: counter!("tandem_flash_draws_total"),
                 parked: counter!("tandem_transactions_parked_total"),
                 due_lag: histogram!("tandem_due_lag_seconds"),
@@ -305,6 +308,7 @@ fn describe() {
     c("tandem_flash_orders_total", "Orders that were answered by a script, by result");
     c("tandem_flash_turned_away_total", "Buyers told from memory that all is sold out");
     c("tandem_flash_looks_total", "Buckets looked at to know whether they are sold out");
+    c("tandem_flash_readings_total", "Readings of all reservations of a sale that is sold out");
     c("tandem_flash_draws_total", "Draws for a bucket that ran dry, from the others");
     h("tandem_due_lag_seconds", "From a transaction's due time to the start of work on it");
     g("tandem_in_work", "Transactions in work on this node");

@@ -3,24 +3,28 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    model::{
-        flash::{ItemId, Sale},
-        spread, stable_hash,
-    },
+    model::flash::{ItemId, Sale},
     store::flash::{BucketBooks, MEMORY_MAX},
 };
 
-/// What two looks at all buckets, with nothing taken between them, showed.
+use super::owners::Owners;
+
+/// What a node knows of a sale of which something is sold out.
 pub(super) struct Known {
     pub(super) sale: Arc<Sale>,
-    /// In the order of the sale's items: those of which no unit could be taken in any bucket.
-    pub(super) dry: Vec<Option<Dry>>,
-    /// By bucket: the hashes of all buyers with a reservation, in order.
-    pub(super) buyers: Arc<[Box<[u64]>]>,
+    /// Who may be owed a stored answer, if it is about `covered` items.
+    owners: Owners,
+    /// In the order of the sale's items: those of which no bucket had a unit, all at one instant. Who
+    /// took one since took it late.
+    covered: Vec<bool>,
+    /// Those of them of which the last pass found no unit that could be taken.
+    seen: Vec<Option<Dry>>,
+    /// Those of them of which no bucket had one, all at one instant of that pass.
+    said: Vec<Option<Dry>>,
     /// Until when it may be said, in monotonic time, unless units are for sale again before.
-    pub(super) until: Duration,
+    until: Duration,
     /// When the last pass of looks was over.
-    pub(super) passed_at: Duration,
+    passed_at: Duration,
 }
 
 /// An item of which no unit could be taken.
@@ -43,30 +47,55 @@ pub(super) struct Pass {
 }
 
 impl Known {
-    pub(super) fn n_dry(&self) -> usize {
-        n_some(&self.dry)
+    /// Nothing is said yet of the items that `pass` found `dry` in all buckets at one instant.
+    pub(super) fn new(
+        sale: &Arc<Sale>,
+        dry: Vec<Option<Dry>>,
+        pass: &Pass,
+        owners: Owners,
+    ) -> Self {
+        Self {
+            sale: Arc::clone(sale),
+            owners,
+            covered: dry.iter().map(Option::is_some).collect(),
+            said: vec![None; dry.len()],
+            seen: dry,
+            until: pass.over_at,
+            passed_at: pass.over_at,
+        }
     }
 
-    /// What of it one more pass, which showed `dry`, found unchanged; `None` for nothing.
-    pub(super) fn narrowed(
-        &self,
-        sale: &Arc<Sale>,
-        dry: &[Option<Dry>],
-        pass: &Pass,
-    ) -> Option<Self> {
+    /// Up to how many late takes the owners are known, of each bucket.
+    pub(super) fn late_takes(&self) -> Vec<u64> {
+        self.owners.late_takes().collect()
+    }
+
+    /// Whether the owners of all these items are known.
+    pub(super) fn covers(&self, dry: &[Option<Dry>]) -> bool {
+        self.covered.iter().zip(dry).all(|(covered, dry)| *covered || dry.is_none())
+    }
+
+    /// What is known after one more pass, which asked for the late takers behind
+    /// [`late_takes`](Self::late_takes); `None` if that is nothing.
+    pub(super) fn after(&self, sale: &Arc<Sale>, pass: &Pass) -> Option<Self> {
         if self.sale.version != sale.version {
             return None;
         }
-        let same = same(&self.dry, dry);
-        if n_some(&same) == 0 {
-            return None;
-        }
-        // Of several buckets, all were dry at once between this pass and the one before.
-        let true_at = if sale.buckets == 1 { pass.sent_at } else { self.passed_at };
+        let owners = self.owners.with(&pass.looks)?;
+        let dry = pass.dry(sale).into_iter().zip(&self.covered);
+        let seen: Vec<_> = dry.map(|(dry, covered)| dry.filter(|_| *covered)).collect();
+        let (said, true_at) = if sale.buckets == 1 {
+            (seen.clone(), pass.sent_at)
+        } else {
+            // Of several buckets, all were dry at once between this pass and the one before.
+            (same(&self.seen, &seen), self.passed_at)
+        };
         Some(Self {
             sale: Arc::clone(sale),
-            dry: same,
-            buyers: Arc::clone(&self.buyers),
+            owners,
+            covered: self.covered.clone(),
+            seen,
+            said,
             until: true_at + MEMORY_MAX,
             passed_at: pass.over_at,
         })
@@ -87,7 +116,7 @@ impl Known {
             if item.limit.is_some_and(|limit| take > limit) {
                 return None;
             }
-            if let (None, Some(Some(dry))) = (found, self.dry.get(number)) {
+            if let (None, Some(Some(dry))) = (found, self.said.get(number)) {
                 found = Some((&item.id, dry));
             }
         }
@@ -95,16 +124,18 @@ impl Known {
             return None;
         }
         let (item, dry) = found?;
-        let buyers = self.buyers.get(spread(buyer, self.buyers.len()))?;
-        let is_owed = buyers.binary_search(&stable_hash(buyer)).is_ok();
         let until = dry.shut_until.map_or(self.until, |shut| shut.min(self.until));
-        (!is_owed).then_some((item, until))
+        (!self.owners.has(buyer)).then_some((item, until))
     }
 }
 
 impl Pass {
-    /// In the order of the sale's items: those of which no bucket has a unit that can be taken.
+    /// In the order of the sale's items: those of which no bucket has a unit that can be taken, and none
+    /// is on its way to one.
     pub(super) fn dry(&self, sale: &Sale) -> Vec<Option<Dry>> {
+        if self.looks.iter().any(|look| look.in_transit > 0) {
+            return vec![None; sale.items.len()];
+        }
         sale.items.iter().map(|item| self.dry_item(&item.id)).collect()
     }
 
@@ -145,6 +176,7 @@ mod tests {
         model::{
             Timestamp,
             flash::{Buyer, SaleId, SaleItem},
+            stable_hash,
         },
         store::flash::Books,
     };
@@ -194,6 +226,8 @@ mod tests {
             orders_in_work: 0,
             orders: 0,
             in_transit: 0,
+            late_takes: 0,
+            late_takers: Vec::new(),
             items: items.iter().map(books).collect(),
         }
     }
@@ -203,18 +237,20 @@ mod tests {
     }
 
     fn known(sale: &Arc<Sale>, pass: &Pass, owners: &[&str]) -> Known {
-        let mut buyers = vec![Vec::new(); sale.buckets];
+        let mut read = vec![Vec::new(); sale.buckets];
         for owner in owners {
             let number = sale.bucket_number_of(&Buyer::new(owner).unwrap());
-            buyers[number].push(stable_hash(owner));
+            read[number].push(stable_hash(owner));
         }
-        Known {
-            sale: Arc::clone(sale),
-            dry: pass.dry(sale),
-            buyers: buyers.into_iter().map(Into::into).collect(),
-            until: pass.sent_at + MEMORY_MAX,
-            passed_at: pass.over_at,
-        }
+        let known = Known::new(sale, pass.dry(sale), pass, Owners::new(read, &pass.looks));
+        known.after(sale, pass).unwrap()
+    }
+
+    /// A pass in which late takers of the first bucket are told, `late_takes` in all.
+    fn with_late(mut pass: Pass, late_takes: u64, takers: &[&str]) -> Pass {
+        pass.looks[0].late_takes = late_takes;
+        pass.looks[0].late_takers = takers.iter().map(ToString::to_string).collect();
+        pass
     }
 
     fn said(known: &Known, buyer: &str, lines: &[(&str, u64)]) -> Option<(String, Duration)> {
@@ -253,37 +289,99 @@ mod tests {
     }
 
     #[test]
-    fn another_look_extends_what_did_not_change_and_drops_what_did() {
+    fn another_look_extends_what_is_dry_still() {
+        let sale = sale(1);
+        let look_at = |sent_ms, hats| {
+            let looks = vec![look(&[("hat", hats, None, 5), ("shoe", 0, None, 7)])];
+            pass(sent_ms, looks)
+        };
+        let before = known(&sale, &look_at(0, 0), &["jane"]);
+        let now = before.after(&sale, &look_at(150, 1)).unwrap();
+        let shoe = Some(("shoe".to_owned(), ms(150) + MEMORY_MAX));
+        assert_eq!(said(&now, "joe", &[("shoe", 1)]), shoe);
+        assert_eq!(said(&now, "joe", &[("hat", 1)]), None);
+        assert_eq!(said(&now, "jane", &[("shoe", 1)]), None);
+        let later = now.after(&sale, &look_at(300, 0)).unwrap();
+        assert!(said(&later, "joe", &[("hat", 1)]).is_some());
+    }
+
+    #[test]
+    fn who_took_late_is_owed_an_answer_and_all_others_hear_sold_out_on() {
         let sale = sale(1);
         let dry = |sent_ms, takes| {
-            let looks = vec![look(&[("hat", 0, None, 5), ("shoe", 0, None, takes)])];
+            let looks = vec![look(&[("hat", 3, None, 5), ("shoe", 0, None, takes)])];
             pass(sent_ms, looks)
         };
         let before = known(&sale, &dry(0, 7), &["jane"]);
-        let later = dry(150, 8);
-        let now = before.narrowed(&sale, &later.dry(&sale), &later).unwrap();
-        let hat = Some(("hat".to_owned(), ms(150) + MEMORY_MAX));
-        assert_eq!(said(&now, "joe", &[("hat", 1)]), hat);
-        assert_eq!(said(&now, "joe", &[("shoe", 1)]), None);
-        assert_eq!(said(&now, "jane", &[("hat", 1)]), None);
+        assert_eq!(before.late_takes(), [0]);
+        let now = before.after(&sale, &with_late(dry(150, 9), 2, &["late", "later"])).unwrap();
+        assert_eq!(now.late_takes(), [2]);
+        let shoe = Some(("shoe".to_owned(), ms(150) + MEMORY_MAX));
+        assert_eq!(said(&now, "joe", &[("shoe", 1)]), shoe);
+        for owner in ["jane", "late", "later"] {
+            assert_eq!(said(&now, owner, &[("shoe", 1)]), None, "{owner}");
+        }
+        let one_untold = with_late(dry(300, 11), 4, &["latest"]);
+        assert!(now.after(&sale, &one_untold).is_none());
+        let fewer_than_before = with_late(dry(300, 8), 1, &[]);
+        assert!(now.after(&sale, &fewer_than_before).is_none());
+    }
+
+    #[test]
+    fn of_an_item_that_runs_out_later_the_owners_are_not_known() {
+        let sale = sale(1);
+        let hats = |sent_ms, hats| {
+            pass(sent_ms, vec![look(&[("hat", hats, None, 5), ("shoe", 0, None, 7)])])
+        };
+        let before = known(&sale, &hats(0, 3), &["jane"]);
+        let later = hats(150, 0);
+        let now = before.after(&sale, &later).unwrap();
+        assert!(!now.covers(&later.dry(&sale)));
+        assert_eq!(said(&now, "joe", &[("hat", 1)]), None);
+        assert!(said(&now, "joe", &[("shoe", 1)]).is_some());
     }
 
     #[test]
     fn of_several_buckets_all_were_dry_at_once_only_between_two_passes() {
         let sale = sale(2);
-        let dry =
-            |sent_ms| pass(sent_ms, vec![look(&[("hat", 0, None, 5), ("shoe", 0, None, 7)]); 2]);
-        let before = known(&sale, &dry(0), &[]);
-        let now = before.narrowed(&sale, &dry(150).dry(&sale), &dry(150)).unwrap();
+        let dry = |sent_ms, takes| {
+            let looks = vec![look(&[("hat", 0, None, 5), ("shoe", 0, None, takes)]); 2];
+            pass(sent_ms, looks)
+        };
+        let before = known(&sale, &dry(0, 7), &[]);
+        let now = before.after(&sale, &dry(150, 7)).unwrap();
         assert_eq!(said(&now, "joe", &[("hat", 1)]), Some(("hat".to_owned(), ms(2) + MEMORY_MAX)));
         // A unit in one bucket is one for all.
         let looks = vec![
             look(&[("hat", 0, None, 5), ("shoe", 0, None, 7)]),
             look(&[("hat", 1, None, 5), ("shoe", 0, None, 7)]),
         ];
-        let later = pass(300, looks);
-        let now = now.narrowed(&sale, &later.dry(&sale), &later).unwrap();
+        let now = now.after(&sale, &pass(300, looks)).unwrap();
         assert_eq!(said(&now, "joe", &[("hat", 1)]), None);
         assert!(said(&now, "joe", &[("shoe", 1)]).is_some());
+        // Taken in one bucket while the other was looked at: certain only after one pass more.
+        let now = now.after(&sale, &with_late(dry(450, 8), 1, &["late"])).unwrap();
+        assert_eq!(said(&now, "joe", &[("shoe", 1)]), None);
+        let now = now.after(&sale, &with_late(dry(600, 8), 1, &[])).unwrap();
+        assert!(said(&now, "joe", &[("shoe", 1)]).is_some());
+        assert!(said(&now, "joe", &[("hat", 1)]).is_some());
+    }
+
+    #[test]
+    fn while_units_are_on_their_way_nothing_is_dry() {
+        let sale = sale(2);
+        let dry = |sent_ms, in_transit| {
+            let looks = vec![look(&[("hat", 0, None, 5), ("shoe", 0, None, 7)]); 2];
+            let mut pass = pass(sent_ms, looks);
+            pass.looks[1].in_transit = in_transit;
+            pass
+        };
+        let mut now = known(&sale, &dry(0, 0), &["jane"]);
+        let mut heard = Vec::new();
+        for (sent_ms, in_transit) in [(150, 1), (300, 0), (450, 0)] {
+            now = now.after(&sale, &dry(sent_ms, in_transit)).unwrap();
+            heard.push(said(&now, "joe", &[("shoe", 1)]).is_some());
+        }
+        assert_eq!(heard, [false, false, true]);
     }
 }

@@ -1,16 +1,19 @@
 //! What a node knows of sales that are sold out, so that it turns buyers away without a call.
 //!
 //! Redis promises that units which come back to an item that had none cannot be taken for
-//! [`REOPENS_AFTER`](crate::store::flash::REOPENS_AFTER). So "none left" is true for [`MEMORY_MAX`]
+//! [`REOPENS_AFTER`](crate::store::flash::REOPENS_AFTER). So "none left" is true for [`MEMORY_MAX`](crate::store::flash::MEMORY_MAX)
 //! after the question was sent, and whoever is turned away by then could not have had a unit. Units
 //! that are back and cannot be taken yet are as good as none, until then. While buyers ask, one look
 //! for all of them goes out every [`LOOK_EVERY`]; when nobody asks, all is forgotten.
 //!
 //! Buyers with a reservation, be it one that was given back, may be owed a stored answer: the
-//! memory is silent on them. They are read from the reservations between two looks that show the
-//! same number of takes, so that none can be missing. What the looks mean is in `known`.
+//! memory is silent on them. They are read from the reservations once, after a look that showed that
+//! nothing was left. Whoever takes a unit after that takes one that came back; each bucket has a list
+//! of the last ones who did, and each further look answers which of them are new. What the looks mean
+//! is in `known`; who may be owed an answer in `owners`.
 
 mod known;
+mod owners;
 
 use std::{
     collections::HashMap,
@@ -31,13 +34,14 @@ use crate::{
     },
     store::{
         Store, StoreError,
-        flash::{BucketBooks, FlashStore, MEMORY_MAX},
+        flash::{BucketBooks, FlashStore},
     },
     telemetry::metrics::Metrics,
 };
 
 use super::Sales;
-use known::{Dry, Known, Pass, n_some, same};
+use known::{Known, Pass, n_some, same};
+use owners::{OWNERS_MAX, Owners};
 
 /// Between two looks at a sale, while buyers ask.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -50,9 +54,6 @@ const READ_SHARE: u32 = 1;
 
 /// The most sales that are remembered; buyers of any other are answered by the script.
 const SALES_MAX: usize = 1_024;
-
-/// The most buyers that are remembered of one sale: 32 MB. With more, the script answers.
-const BUYERS_MAX: usize = 4 << 20;
 
 /// The sales that are sold out, as far as this node knows.
 pub(super) struct Memory<S, K> {
@@ -148,80 +149,84 @@ impl<S: Store + FlashStore, K: Clock> Memory<S, K> {
             watched.know(None);
             return Ok(());
         };
-        let Some(first) = self.pass(&sale).await? else {
+        let before = watched.known();
+        let late_takes = before.as_ref().map(|known| known.late_takes());
+        let Some(pass) = self.pass(&sale, late_takes.as_deref()).await? else {
             watched.know(None);
             return Ok(());
         };
-        let dry = first.dry(&sale);
-        let kept = watched.known().and_then(|known| known.narrowed(&sale, &dry, &first));
-        let is_all = kept.as_ref().is_some_and(|kept| kept.n_dry() == n_some(&dry));
-        watched.know(kept.map(Arc::new));
+        let known = before.and_then(|known| known.after(&sale, &pass));
+        let dry = pass.dry(&sale);
+        let is_all = known.as_ref().is_some_and(|known| known.covers(&dry));
+        watched.know(known);
         if is_all || n_some(&dry) == 0 || watched.must_not_read(self.clock.monotonic()) {
             return Ok(());
         }
-        self.read_anew(&sale, dry, watched).await
+        self.read_anew(&sale, pass, watched).await
     }
 
-    /// Reads who has a reservation, and looks once more: what is as it was before can be said.
+    /// Reads who has a reservation, where there were no units left before, and looks once more: who
+    /// took any in between took them late.
     async fn read_anew(
         &self,
         sale: &Arc<Sale>,
-        dry: Vec<Option<Dry>>,
+        first: Pass,
         watched: &Watched,
     ) -> Result<(), StoreError> {
+        let mut dry = first.dry(sale);
+        let mut last = first;
+        let looks = last.looks.clone();
+        if sale.buckets > 1 {
+            // Units that moved during one pass may have escaped it: nothing moved between two.
+            let Some(second) = self.pass(sale, None).await? else { return Ok(()) };
+            dry = same(&dry, &second.dry(sale));
+            last = second;
+        }
+        if n_some(&dry) == 0 {
+            return Ok(());
+        }
         let started = self.clock.monotonic();
+        self.metrics.flash_readings.increment(1);
         let buckets: Vec<_> = sale.all_buckets(self.store.shard_count()).collect();
-        let read = try_join_all(buckets.iter().map(|bucket| self.buyers(bucket))).await;
+        let read = try_join_all(buckets.iter().map(|bucket| self.owners(bucket))).await;
         let took = self.clock.monotonic().saturating_sub(started);
         watched.read_again_after(self.clock.monotonic() + took * READ_SHARE);
-        let Some(buyers) = read?.into_iter().collect::<Option<Vec<_>>>() else { return Ok(()) };
-        if buyers.iter().map(|buyers| buyers.len()).sum::<usize>() > BUYERS_MAX {
-            return Ok(());
-        }
-        let Some(first) = self.pass(sale).await? else { return Ok(()) };
-        let same = same(&dry, &first.dry(sale));
-        if n_some(&same) == 0 {
-            return Ok(());
-        }
-        let known = Known {
-            sale: Arc::clone(sale),
-            dry: same,
-            buyers: buyers.into(),
-            until: first.sent_at + MEMORY_MAX,
-            passed_at: first.over_at,
-        };
-        let known = if sale.buckets == 1 {
-            Some(known)
-        } else {
-            // Units that moved during one pass may have escaped it: nothing moved between two.
-            let second = self.pass(sale).await?;
-            second.and_then(|second| known.narrowed(sale, &second.dry(sale), &second))
-        };
-        watched.know(known.map(Arc::new));
+        let Some(read) = read?.into_iter().collect::<Option<Vec<_>>>() else { return Ok(()) };
+        let known = Known::new(sale, dry, &last, Owners::new(read, &looks));
+        let Some(pass) = self.pass(sale, Some(&known.late_takes())).await? else { return Ok(()) };
+        watched.know(known.after(sale, &pass));
         Ok(())
     }
 
-    /// Looks at all buckets; `None` if one of them knows another version of the sale than this
-    /// node, or units are on their way between them.
-    async fn pass(&self, sale: &Arc<Sale>) -> Result<Option<Pass>, StoreError> {
+    /// Looks at all buckets, and asks for late takers behind `late_takes`, if that is given; `None` if
+    /// one of them knows another version of the sale than this node.
+    async fn pass(
+        &self,
+        sale: &Arc<Sale>,
+        late_takes: Option<&[u64]>,
+    ) -> Result<Option<Pass>, StoreError> {
         let buckets: Vec<_> = sale.all_buckets(self.store.shard_count()).collect();
         let sent_at = self.clock.monotonic();
         self.metrics.flash_looks.increment(buckets.len() as u64);
-        let looks = try_join_all(buckets.iter().map(|bucket| self.store.look(bucket))).await?;
+        let looks = buckets.iter().enumerate().map(|(number, bucket)| {
+            let known = late_takes.and_then(|late_takes| late_takes.get(number).copied());
+            self.store.look(bucket, known)
+        });
+        let looks = try_join_all(looks).await?;
         let over_at = self.clock.monotonic();
-        let is_fit = |look: &BucketBooks| look.version == sale.version && look.in_transit == 0;
+        let is_fit = |look: &BucketBooks| look.version == sale.version;
         let looks: Option<Vec<_>> = looks.into_iter().map(|look| look.filter(is_fit)).collect();
         Ok(looks.map(|looks| Pass { sent_at, over_at, looks }))
     }
 
     /// The hashes of all buyers with a reservation in `bucket`; `None` if there are too many.
-    async fn buyers(&self, bucket: &Bucket) -> Result<Option<Box<[u64]>>, StoreError> {
-        let mut buyers = Vec::new();
+    async fn owners(&self, bucket: &Bucket) -> Result<Option<Vec<u64>>, StoreError> {
+        let mut owners = Vec::new();
         let mut position = None;
         loop {
             let page = self.store.rows(bucket, position.as_deref()).await?;
-            buyers.extend(page.rows.iter().map(|row| stable_hash(&row.buyer)));
-            if buyers.len() > 2 * BUYERS_MAX {
+            owners.extend(page.rows.iter().map(|row| stable_hash(&row.buyer)));
+            if owners.len() > 2 * OWNERS_MAX {
                 return Ok(None);
             }
             position = page.next;
@@ -229,9 +234,7 @@ impl<S: Store + FlashStore, K: Clock> Memory<S, K> {
                 break;
             }
         }
-        buyers.sort_unstable();
-        buyers.dedup();
-        Ok(Some(buyers.into()))
+        Ok(Some(owners))
     }
 }
 
@@ -240,8 +243,8 @@ impl Watched {
         read(&self.known).clone()
     }
 
-    fn know(&self, known: Option<Arc<Known>>) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    fn know(&self, known: Option<Known>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known.map(Arc::new);
     }
 
     fn must_not_read(&self, now: Duration) -> bool {

@@ -163,7 +163,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         number: usize,
         bucket: &Bucket,
     ) -> Result<Option<Recount>, StoreError> {
-        let Some(books) = self.store.look(bucket).await? else {
+        let Some(books) = self.store.look(bucket, None).await? else {
             let told = Difference::of(number, "the bucket's books are not there", 1, 0);
             return Ok(Some(Recount { differences: vec![told], ..Recount::default() }));
         };
@@ -208,7 +208,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
 
     /// Whether nothing was taken, ended or moved in the bucket since these were its books.
     async fn is_still(&self, bucket: &Bucket, books: &BucketBooks) -> Result<bool, StoreError> {
-        let now = self.store.look(bucket).await?;
+        let now = self.store.look(bucket, None).await?;
         Ok(now.is_some_and(|now| tally::is_same(books, &now)))
     }
 

@@ -194,9 +194,14 @@ pub(super) async fn until_books(node: &Server, id: &str, wanted: (u64, u64, u64)
 
 /// Tries to order until somebody may have a unit; answers how long that took.
 pub(super) async fn until_taken(node: &Server, sale: &str, buyer: &str) -> Duration {
+    until_ordered(node, sale, &fresh_name(), buyer).await
+}
+
+/// The same with an order of this id.
+pub(super) async fn until_ordered(node: &Server, sale: &str, order: &str, buyer: &str) -> Duration {
     let started = Instant::now();
     loop {
-        let reply = buy(node, sale, &fresh_name(), buyer, 1).await;
+        let reply = buy(node, sale, order, buyer, 1).await;
         if reply.status == 200 {
             return started.elapsed();
         }

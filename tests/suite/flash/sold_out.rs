@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::shop::{
-    Shop, assert_refused, books, buy, payment, sale, until_books, until_remembered, until_taken,
+    Shop, assert_refused, books, buy, payment, sale, until_books, until_ordered, until_remembered,
+    until_taken,
 };
 use crate::support::{
     participant::{Answer, Participant},
@@ -17,6 +18,9 @@ use crate::support::{
 
 /// Units that came back are for sale everywhere within this span.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
+
+/// Readings of all reservations of a sale.
+const READINGS: &str = "tandem_flash_readings_total";
 
 /// Calls of the script that takes orders.
 const SCRIPT_ITEMS: &str = "tandem_script_items_total{script=\"order\"}";
@@ -112,6 +116,36 @@ async fn an_order_that_was_rolled_back_still_gets_its_answer() {
     for _ in 0..20 {
         assert_eq!(buy(&other, "s", "o-1", "jane", 1).await.text, first.text);
         assert_refused(&buy(&other, "s", "o-3", "ann", 1).await, "sold_out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_units_come_back_one_by_one_the_memory_learns_who_takes_them_without_reading_all() {
+    let shop = Shop::start(&[]).await;
+    let other = shop.another(&[]).await;
+    for buckets in [1, 4] {
+        let id = format!("s{buckets}");
+        shop.sell(&id, 5, json!({"buckets": buckets})).await;
+        let branch = |number: usize, op: &str| {
+            let query = format!("take=1&buyer=b{number}&gid={id}-{number}&branch_id=01&op={op}");
+            format!("/api/flash/stock/{id}/shoe?{query}")
+        };
+        for number in 0..5 {
+            assert_eq!(shop.post(&branch(number, "try"), "").await.status, 200);
+        }
+        until_remembered(&other, &id).await;
+        let readings = other.metric(READINGS).await;
+        for number in 0..5 {
+            assert_eq!(shop.post(&branch(number, "cancel"), "").await.status, 200);
+            let late = format!("late-{number}");
+            until_ordered(&shop, &id, &late, &late).await;
+            until_remembered(&other, &id).await;
+            for owner in 0..=number {
+                let owner = format!("late-{owner}");
+                assert_eq!(buy(&other, &id, &owner, &owner, 1).await.status, 200);
+            }
+        }
+        assert_eq!(other.metric(READINGS).await, readings, "{buckets} buckets");
     }
 }
 

@@ -63,9 +63,13 @@ impl FlashStore for FaultyStore {
         self.send("settle", "", move |s| at_once(s.settle(reserve.clone(), how))).await
     }
 
-    async fn look(&self, bucket: &Bucket) -> Result<Option<BucketBooks>, StoreError> {
+    async fn look(
+        &self,
+        bucket: &Bucket,
+        late_takes: Option<u64>,
+    ) -> Result<Option<BucketBooks>, StoreError> {
         let bucket = bucket.clone();
-        self.send("look", "", move |s| at_once(s.look(&bucket))).await
+        self.send("look", "", move |s| at_once(s.look(&bucket, late_takes))).await
     }
 
     async fn give(&self, transfer: &Transfer, most: u64) -> Result<u64, StoreError> {

@@ -83,7 +83,7 @@ fn order(it: &TestStore, bucket: &Bucket, id: &str, lines: Vec<Line>, body_bytes
 }
 
 async fn books(it: &TestStore, bucket: &Bucket) -> BucketBooks {
-    let books = it.store.look(bucket).await.unwrap().expect("it is known");
+    let books = it.store.look(bucket, None).await.unwrap().expect("it is known");
     for item in &books.items {
         assert_eq!(item.supply, item.available + item.held + item.sold, "{books:?}");
     }
@@ -101,7 +101,7 @@ async fn shoes(it: &TestStore, bucket: &Bucket) -> (u64, u64, u64) {
 async fn a_bucket_that_nobody_defined_is_unknown() {
     let it = TestStore::new().await;
     let bucket = sale().bucket(0, it.store.shard_count());
-    assert_eq!(it.store.look(&bucket).await.unwrap(), None);
+    assert_eq!(it.store.look(&bucket, None).await.unwrap(), None);
     let order = order(&it, &bucket, "a", vec![line("shoe", 1)], 0);
     assert_eq!(it.store.order(order).await, Ok(Ordered::Refused(Refusal::UnknownSale)));
     assert_eq!(it.keys(), [format!("{}:meta", it.name)], "it leaves nothing");

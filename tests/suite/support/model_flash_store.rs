@@ -56,8 +56,12 @@ impl FlashStore for ModelStore {
         })
     }
 
-    async fn look(&self, bucket: &Bucket) -> Result<Option<BucketBooks>, StoreError> {
-        self.run(|tables, now| tables.flash.bucket(bucket).map(|table| table.look(now)))
+    async fn look(
+        &self,
+        bucket: &Bucket,
+        late_takes: Option<u64>,
+    ) -> Result<Option<BucketBooks>, StoreError> {
+        self.run(|tables, now| tables.flash.bucket(bucket).map(|table| table.look(late_takes, now)))
     }
 
     async fn give(&self, transfer: &Transfer, most: u64) -> Result<u64, StoreError> {
@@ -68,8 +72,8 @@ impl FlashStore for ModelStore {
     }
 
     async fn receive(&self, transfer: &Transfer, units: u64) -> Result<(), StoreError> {
-        self.run(|tables, _| {
-            tables.flash.bucket_or_new(&transfer.to).receive(transfer, units);
+        self.run(|tables, now| {
+            tables.flash.bucket_or_new(&transfer.to).receive(transfer, units, now);
         })
     }
 

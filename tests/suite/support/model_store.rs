@@ -62,7 +62,8 @@ impl ModelStore {
     pub(crate) fn reopen_all(&self) {
         let mut tables = self.tables();
         for item in tables.flash.buckets.values_mut().flat_map(|table| table.items.values_mut()) {
-            item.reopens_at = None;
+            let at_once = |at: &mut Timestamp| *at = Timestamp::from_us(1);
+            item.reopens_at.iter_mut().for_each(at_once);
         }
     }
 

@@ -1,21 +1,24 @@
 //! Reservations of `stock://` branches: units are held, then sold or given back.
 
+use crate::model::flash::SaleId;
+
 use super::{
     super::{
         super::{
             StoreError,
             flash::{Reserve, Reserved, Settle, Settled},
             item::Item,
+            keys::Shard,
             scripts::ScriptName,
         },
         RedisStore,
     },
-    bucket_keys,
+    bucket_keys, taking_keys,
     texts::{branch_field, refusal, units_text},
 };
 
 pub(super) async fn hold(store: &RedisStore, reserve: Reserve) -> Result<Reserved, StoreError> {
-    let mut call = item(store, &reserve);
+    let mut call = item(store, &reserve, taking_keys);
     call.shown(units_text(std::slice::from_ref(&reserve.line)));
     let reply = store.call(ScriptName::Hold, call, store.deadline()).await?.spaced();
     match reply.word() {
@@ -31,7 +34,7 @@ pub(super) async fn settle(
     reserve: Reserve,
     how: Settle,
 ) -> Result<Settled, StoreError> {
-    let mut call = item(store, &reserve);
+    let mut call = item(store, &reserve, bucket_keys);
     call.arg(match how {
         Settle::Sell => "S",
         Settle::Release => "R",
@@ -47,11 +50,11 @@ pub(super) async fn settle(
 }
 
 /// What both begin with: the bucket, the branch's row, the buyer.
-fn item(store: &RedisStore, reserve: &Reserve) -> Item {
+fn item(store: &RedisStore, reserve: &Reserve, put_keys: fn(&mut Item, &Shard, &SaleId)) -> Item {
     let sale = &reserve.bucket.sale;
     let shard = store.keys.number(reserve.bucket.shard);
     let mut call = Item::with_room_for(0);
-    bucket_keys(&mut call, shard, sale);
+    put_keys(&mut call, shard, sale);
     call.shown(branch_field(&reserve.branch_id, &reserve.gid)).arg(reserve.buyer.as_str());
     call
 }

@@ -51,10 +51,15 @@ pub(super) async fn define(store: &RedisStore, define: Define) -> Result<(), Sto
 pub(super) async fn look(
     store: &RedisStore,
     bucket: &Bucket,
+    late_takes: Option<u64>,
 ) -> Result<Option<BucketBooks>, StoreError> {
+    let shard = store.keys.number(bucket.shard);
     let mut call = Item::with_room_for(0);
-    call.key(store.keys.number(bucket.shard).books(&bucket.sale));
-    call.arg("");
+    call.key(shard.books(&bucket.sale)).key(shard.late_takers(&bucket.sale));
+    match late_takes {
+        Some(known) => call.shown(known),
+        None => call.arg(""),
+    };
     let mut reply = store.call(ScriptName::Look, call, store.deadline()).await?;
     match reply.word() {
         b"books" => {}
@@ -67,8 +72,13 @@ pub(super) async fn look(
         orders_in_work: 0,
         orders: 0,
         in_transit: 0,
+        late_takes: 0,
+        late_takers: Vec::new(),
         items: Vec::new(),
     };
+    for _ in 0..reply.count()? {
+        books.late_takers.extend(reply.text()?);
+    }
     while let Some(field) = reply.text()? {
         let value = reply.text()?.unwrap_or_default();
         read_field(&mut books, &field, &value)
@@ -83,6 +93,10 @@ pub(super) async fn look(
 fn read_field(books: &mut BucketBooks, field: &str, value: &str) -> Option<()> {
     if field == "_" {
         books.version = value.split(';').next()?.parse().ok()?;
+        return Some(());
+    }
+    if field == "l" {
+        books.late_takes = value.parse().ok()?;
         return Some(());
     }
     let mut numbers = value.split(';').map(|digits| digits.parse::<u64>().ok());

@@ -38,6 +38,12 @@ fn bucket_keys(call: &mut Item, shard: &Shard, sale: &SaleId) {
         .shared_key(shard.reservations(sale));
 }
 
+/// The same of those that take units.
+fn taking_keys(call: &mut Item, shard: &Shard, sale: &SaleId) {
+    bucket_keys(call, shard, sale);
+    call.shared_key(shard.late_takers(sale));
+}
+
 impl FlashStore for RedisStore {
     async fn sale(&self, id: &SaleId) -> Result<Option<Sale>, StoreError> {
         sales::find(self, id).await
@@ -67,8 +73,12 @@ impl FlashStore for RedisStore {
         branches::settle(self, reserve, how).await
     }
 
-    async fn look(&self, bucket: &Bucket) -> Result<Option<BucketBooks>, StoreError> {
-        buckets::look(self, bucket).await
+    async fn look(
+        &self,
+        bucket: &Bucket,
+        late_takes: Option<u64>,
+    ) -> Result<Option<BucketBooks>, StoreError> {
+        buckets::look(self, bucket, late_takes).await
     }
 
     async fn give(&self, transfer: &Transfer, most: u64) -> Result<u64, StoreError> {

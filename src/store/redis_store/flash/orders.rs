@@ -25,7 +25,7 @@ use super::{
         changes::{self, FORCE_STOP_REASON, Request, is_large},
         claims,
     },
-    bucket_keys,
+    bucket_keys, taking_keys,
     texts::{order_field, read_left, read_letter, read_lines, refusal, units_text},
 };
 
@@ -37,7 +37,7 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
     let minute = if has_ended { minute(store.shared.clock.redis_now()) } else { String::new() };
 
     let mut call = Item::with_room_for(if has_large_body { 0 } else { item.body.len() });
-    bucket_keys(&mut call, shard, sale);
+    taking_keys(&mut call, shard, sale);
     call.shared_key(if has_ended { shard.ended(&minute) } else { shard.due() });
     call.key(shard.transaction(&spec.gid));
     if has_large_body {

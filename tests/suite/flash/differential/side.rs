@@ -61,7 +61,7 @@ impl<S: Store + FlashStore> Side<S> {
         let mut lines = Vec::new();
         self.reopens_at = None;
         for bucket in &script.buckets {
-            let books = self.store.look(bucket).await;
+            let books = self.store.look(bucket, Some(0)).await;
             lines.push(match &books {
                 Ok(Some(books)) => {
                     let later = books.items.iter().filter_map(|item| item.reopens_at).max();
@@ -278,7 +278,8 @@ fn refused(refusal: &Refusal) -> String {
 }
 
 fn worded(books: &BucketBooks) -> String {
-    let BucketBooks { version, orders_in_work, orders, in_transit, items, .. } = books;
+    let BucketBooks { version, orders_in_work, orders, in_transit, items, late_takers, .. } = books;
+    assert_eq!(books.late_takes, late_takers.len() as u64, "all were asked for");
     let items: Vec<_> = items
         .iter()
         .map(|item| {
@@ -288,7 +289,7 @@ fn worded(books: &BucketBooks) -> String {
         })
         .collect();
     format!(
-        "version {version}, {orders_in_work} in work of {orders}, in transit {in_transit}\n{}",
+        "version {version}, {orders_in_work} in work of {orders}, in transit {in_transit}, late {late_takers:?}\n{}",
         items.join("\n")
     )
 }
@@ -300,7 +301,9 @@ pub(super) fn reopen_all(redis: &mut impl redis::ConnectionLike, pattern: &str) 
         let fields: Vec<(String, String)> = redis::cmd("HGETALL").arg(&key).query(redis).unwrap();
         for (field, value) in fields.iter().filter(|(field, _)| field.starts_with("i:")) {
             let mut parts: Vec<&str> = value.split(';').collect();
-            parts[6] = "0";
+            if parts[6] != "0" {
+                parts[6] = "1";
+            }
             let () =
                 redis::cmd("HSET").arg(&key).arg(field).arg(parts.join(";")).query(redis).unwrap();
         }

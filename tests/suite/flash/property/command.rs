@@ -94,7 +94,7 @@ impl Command {
                 Reply::Given(flash.bucket_or_new(&transfer.from).give(transfer, *most, now))
             }
             Self::Receive(transfer, units) => {
-                flash.bucket_or_new(&transfer.to).receive(transfer, *units);
+                flash.bucket_or_new(&transfer.to).receive(transfer, *units, now);
                 Reply::Done
             }
             Self::Acknowledge(transfer) => {

@@ -38,8 +38,8 @@ pub(super) enum Flaw {
     MemoryForgetsHolders,
     /// A node says so for two seconds.
     MemoryLastsTooLong,
-    /// A node does not look whether units were taken while it read who holds some.
-    MemoryIgnoresTakes,
+    /// A node does not ask who took units that came back since it read who holds some.
+    MemoryForgetsLateTakers,
 }
 
 impl Flaw {
@@ -56,7 +56,7 @@ impl Flaw {
         Self::OldDefinitionWins,
         Self::MemoryForgetsHolders,
         Self::MemoryLastsTooLong,
-        Self::MemoryIgnoresTakes,
+        Self::MemoryForgetsLateTakers,
     ];
 
     /// Executes `command` with this rule broken.
@@ -124,7 +124,8 @@ impl Flaw {
             }
             (Self::ReopeningIgnored, _) => {
                 for item in flash.buckets.values_mut().flat_map(|t| t.items.values_mut()) {
-                    item.reopens_at = None;
+                    let at_once = |at: &mut Timestamp| *at = Timestamp::from_us(1);
+                    item.reopens_at.iter_mut().for_each(at_once);
                 }
             }
             _ => {}

@@ -36,6 +36,8 @@ pub(crate) struct Table {
     pub(crate) given: BTreeMap<String, Given>,
     /// The same of transfers that are acknowledged, so that a late repeat of one gives nothing.
     pub(crate) acknowledged: BTreeMap<String, u64>,
+    /// Of each take of units that had come back, whose it was.
+    pub(crate) late_takers: Vec<Buyer>,
     /// Units that came from other buckets, by the transfer's id.
     pub(crate) received: BTreeMap<String, (ItemId, u64)>,
 }
@@ -101,8 +103,10 @@ impl Item {
 }
 
 impl Table {
-    /// The books, all of one instant.
-    pub(crate) fn look(&self, now: Timestamp) -> BucketBooks {
+    /// The books, all of one instant, with the late takers behind the first `late_takes`.
+    pub(crate) fn look(&self, late_takes: Option<u64>, now: Timestamp) -> BucketBooks {
+        let n_known = late_takes.map_or(usize::MAX, |known| known.try_into().unwrap());
+        let late_takers = self.late_takers.iter().skip(n_known);
         let books = |(id, item): (&ItemId, &Item)| Books {
             item: id.clone(),
             share: item.share,
@@ -120,6 +124,8 @@ impl Table {
             orders_in_work: self.in_work,
             orders: self.orders,
             in_transit: self.given.len() as u64,
+            late_takes: self.late_takers.len() as u64,
+            late_takers: late_takers.map(ToString::to_string).collect(),
             items: self.items.iter().map(books).collect(),
         }
     }

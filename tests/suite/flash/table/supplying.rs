@@ -77,12 +77,15 @@ impl Table {
 
     /// Units come from another bucket, once. They can be taken at once: whoever remembers that there
     /// were none looked at the bucket that gave them, too.
-    pub(crate) fn receive(&mut self, transfer: &Transfer, units: u64) {
+    pub(crate) fn receive(&mut self, transfer: &Transfer, units: u64, now: Timestamp) {
         let id = transfer.id.as_str();
         if self.received.contains_key(id) {
             return;
         }
         let Some(item) = self.items.get_mut(&transfer.item) else { return };
+        if item.available == 0 {
+            item.reopens_at = Some(now);
+        }
         item.supply += units;
         item.available += units;
         item.takes += 1;

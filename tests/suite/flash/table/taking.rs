@@ -144,8 +144,10 @@ impl Table {
     fn take(&mut self, id: RowId, buyer: &Buyer, lines: &[Line]) -> Vec<TakenLine> {
         let units = self.buyers.entry(buyer.clone()).or_default();
         let mut taken = Vec::with_capacity(lines.len());
+        let mut is_late = false;
         for Line { item: id, take } in lines {
             let Some(item) = self.items.get_mut(id) else { continue };
+            is_late |= item.reopens_at.is_some();
             item.available -= take;
             item.held += take;
             item.takes += 1;
@@ -154,6 +156,9 @@ impl Table {
         }
         let row = Row { letter: RowLetter::Held, buyer: buyer.clone(), lines: taken.clone() };
         self.rows.insert(id, row);
+        if is_late {
+            self.late_takers.push(buyer.clone());
+        }
         taken
     }
 

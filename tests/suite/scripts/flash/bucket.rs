@@ -69,7 +69,7 @@ impl From<Order<'_>> for Item {
         let body = if it.is_large { "" } else { "{}" };
         Self::new(ScriptName::Order)
             .shared(it.of.keys())
-            .shared([place])
+            .shared([it.of.late_key(), place])
             .keys([t.hash()])
             .further(further)
             .args([t.gid.as_str(), &field, it.buyer, it.units, &head, &lease, REST, body])
@@ -106,6 +106,11 @@ impl Bucket {
         self.shard.key("fr:s")
     }
 
+    /// Who took of it late.
+    pub(crate) fn late_key(&self) -> String {
+        self.shard.key("fl:s")
+    }
+
     /// Those that its items share.
     fn keys(&self) -> [String; 3] {
         [self.books_key(), self.buyers_key(), self.rows_key()]
@@ -140,7 +145,8 @@ impl Bucket {
     }
 
     pub(crate) fn hold(&self, branch: &str, buyer: &str, units: &str) -> Item {
-        self.of_branch(ScriptName::Hold, branch, buyer, units)
+        let item = self.of_branch(ScriptName::Hold, branch, buyer, units);
+        item.shared([self.late_key()])
     }
 
     /// Ends a reservation: letter S sells, R gives back.
@@ -178,7 +184,12 @@ impl Bucket {
     }
 
     pub(crate) fn look(&self) -> Item {
-        Item::new(ScriptName::Look).keys([self.books_key()]).args([""])
+        self.look_behind("")
+    }
+
+    /// A look that asks for the late takers behind the first `late_takes`.
+    pub(crate) fn look_behind(&self, late_takes: &str) -> Item {
+        Item::new(ScriptName::Look).keys([self.books_key(), self.late_key()]).args([late_takes])
     }
 
     pub(crate) fn give(&self, transfer: &str, item: &str, most: u64) -> Item {

@@ -79,6 +79,7 @@ fn a_look_tells_all_books() {
     let bucket = Bucket::open(&mut rig, OPEN, "shoe=9=0,hat=3=0");
     let mut reply = rig.one(bucket.look());
     assert_eq!(reply.remove(0), "books");
+    assert_eq!(reply.remove(0), "0", "no late takers follow");
     let mut pairs: Vec<_> = reply.chunks(2).map(<[String]>::to_vec).collect();
     pairs.sort();
     assert_eq!(pairs[0], ["_", "1;0;;;0;0"]);

@@ -5,6 +5,7 @@ mod batches;
 mod branches;
 mod bucket;
 mod buckets;
+mod late;
 mod orders;
 mod refusals;
 mod scene;

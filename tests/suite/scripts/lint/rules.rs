@@ -44,8 +44,8 @@ const FLAGS: [(&str, &str); 31] = [
 ];
 
 /// The commands that scripts may use, with how many keys each begins with: none takes longer the
-/// more is stored, but for the logarithm of it.
-const COMMANDS: [(&str, usize); 17] = [
+/// more is stored, but for the logarithm of it. What is read of a list, or cut off it, has a bound.
+const COMMANDS: [(&str, usize); 19] = [
     ("EXISTS", 1),
     ("GET", 1),
     ("HDEL", 1),
@@ -53,6 +53,8 @@ const COMMANDS: [(&str, usize); 17] = [
     ("HMGET", 1),
     ("HSET", 1),
     ("LLEN", 1),
+    ("LRANGE", 1),
+    ("LTRIM", 1),
     ("PERSIST", 1),
     ("PEXPIREAT", 1),
     ("RENAME", 2),

@@ -1,6 +1,8 @@
 //! What is asked of the store about flash sales, and what it answers.
 //!
-//! Every function is one script, and may run twice without harm.
+//! Every function is one script, and may run twice without harm. What a bucket has is in `books`.
+
+mod books;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -8,14 +10,18 @@ use bytes::Bytes;
 
 use super::StoreError;
 use crate::model::{
-    Gid, Spec, State, Status, Timestamp, Token,
+    Gid, Spec, State, Timestamp, Token,
     flash::{Bucket, Buyer, Cart, ItemId, Line, OrderId, Sale, SaleId},
+};
+pub use books::{
+    Books, BucketBooks, BuyerRow, ReservationRow, RowLetter, RowOf, Scanned, Transfer,
+    row_letter_at,
 };
 
 /// After units of an item that had none left come back, nobody can take them for this span.
 ///
 /// So each node that says "sold out" from memory has looked again by then (see [`MEMORY_MAX`]). In
-/// µs it stands in `lua/lib/stock.lua`.
+/// µs it stands in `lua/lib/books.lua`.
 pub const REOPENS_AFTER: Duration = Duration::from_millis(500);
 
 /// For so long after it sent the question that was answered "none left", a node may say "sold out"
@@ -200,110 +206,6 @@ pub enum Settled {
     UnknownSale,
 }
 
-/// One item's books in one bucket: `supply = available + held + sold` at every instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Books {
-    /// Which item.
-    pub item: ItemId,
-    /// What the definition gave this bucket.
-    pub share: u64,
-    /// That, and what came from other buckets, less what went to them.
-    pub supply: u64,
-    /// What can be taken.
-    pub available: u64,
-    /// What unfinished orders and branches hold.
-    pub held: u64,
-    /// What was sold.
-    pub sold: u64,
-    /// The most that one buyer may hold or have bought.
-    pub limit: Option<u64>,
-    /// Nobody can take any before.
-    pub reopens_at: Option<Timestamp>,
-    /// How many times units were taken, or went to another bucket or came from one; it never falls.
-    pub takes: u64,
-}
-
-/// A bucket at one instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketBooks {
-    /// Redis's time.
-    pub now: Timestamp,
-    /// The version of the definition that it knows.
-    pub version: u64,
-    /// Orders that are neither sold nor released.
-    pub orders_in_work: u64,
-    /// Orders that were ever accepted.
-    pub orders: u64,
-    /// Transfers to other buckets that are not acknowledged.
-    pub in_transit: u64,
-    /// A row for each item.
-    pub items: Vec<Books>,
-}
-
-/// Units that go from one bucket to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transfer {
-    /// Its id; a repeat has the same.
-    pub id: Token,
-    /// Who gives.
-    pub from: Bucket,
-    /// Who gets.
-    pub to: Bucket,
-    /// Which item.
-    pub item: ItemId,
-}
-
-/// What a reservation's row says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReservationRow {
-    /// Whose row it is.
-    pub of: RowOf,
-    /// Where it stands.
-    pub letter: RowLetter,
-    /// Who buys.
-    pub buyer: String,
-    /// What it took: item and units; none for one that was released before it held.
-    pub lines: Vec<(String, u64)>,
-}
-
-/// Whose row a reservation is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RowOf {
-    /// An order of the sale.
-    Order(OrderId),
-    /// A `stock://` branch: branch id and gid.
-    Branch(String, String),
-}
-
-/// Where a reservation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RowLetter {
-    /// Its units are held.
-    Held,
-    /// They are sold.
-    Sold,
-    /// They are given back, or were never taken.
-    Released,
-}
-
-/// What a buyer holds or bought in one bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BuyerRow {
-    /// Who.
-    pub buyer: String,
-    /// Which items, and how many units of each.
-    pub units: Vec<(String, u64)>,
-}
-
-/// A page of rows, or of buyers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scanned<T> {
-    /// What it has.
-    pub rows: Vec<T>,
-    /// Where the next page begins; `None` after the last one.
-    pub next: Option<String>,
-}
-
 /// The state of all flash sales, shared by all nodes.
 pub trait FlashStore: Send + Sync + 'static {
     /// The sale of this id.
@@ -338,10 +240,12 @@ pub trait FlashStore: Send + Sync + 'static {
         how: Settle,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// A bucket's books, all of one instant; `None` if it knows no such sale.
+    /// A bucket's books, all of one instant, with the late takers behind the first `late_takes`, if
+    /// that is given; `None` if it knows no such sale.
     fn look(
         &self,
         bucket: &Bucket,
+        late_takes: Option<u64>,
     ) -> impl Future<Output = Result<Option<BucketBooks>, StoreError>> + Send;
 
     /// Takes at most `most` available units out of a bucket, to be received by another one; answers
@@ -385,13 +289,4 @@ pub trait FlashStore: Send + Sync + 'static {
         bucket: &Bucket,
         position: Option<&str>,
     ) -> impl Future<Output = Result<Scanned<BuyerRow>, StoreError>> + Send;
-}
-
-/// How an order's row stands when its transaction has `status`.
-pub fn row_letter_at(status: Status) -> RowLetter {
-    match status {
-        Status::Prepared | Status::Submitted => RowLetter::Held,
-        Status::Succeed => RowLetter::Sold,
-        Status::Aborting | Status::Failed => RowLetter::Released,
-    }
 }
