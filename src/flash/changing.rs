@@ -8,6 +8,7 @@ use super::{
     SaleError, SaleStatus, Sales,
     digest::Digest,
     draft::{NewSale, SaleChanges, restock_digest, restocked},
+    sales::FRESH,
 };
 use crate::{
     clock::Clock,
@@ -51,7 +52,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         self.told(&id).await
     }
 
-    /// Changes a sale.
+    /// Changes a sale. Answers when every order, at whatever node, goes by it: up to a second later
+    /// where steps or the hold time change, which nodes remember.
     ///
     /// # Errors
     /// See [`SaleError`].
@@ -61,7 +63,14 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         changes: &SaleChanges,
         request_id: &str,
     ) -> Result<SaleStatus, SaleError> {
-        self.apply(id, request_id, changes.digest(), |sale| changes.apply(sale)).await
+        let digest = changes.digest();
+        let (status, is_remembered) =
+            self.apply(id, request_id, digest, |sale| changes.apply(sale)).await?;
+        if is_remembered {
+            // The buckets judge all the rest.
+            self.clock.sleep(FRESH).await;
+        }
+        Ok(status)
     }
 
     /// Adds units to a sale.
@@ -74,7 +83,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         added: &[(ItemId, u64)],
         request_id: &str,
     ) -> Result<SaleStatus, SaleError> {
-        self.apply(id, request_id, restock_digest(added), |sale| restocked(sale, added)).await
+        let restocked = |sale: &Sale| restocked(sale, added);
+        Ok(self.apply(id, request_id, restock_digest(added), restocked).await?.0)
     }
 
     /// Closes a sale, for good. Orders that were accepted go on.
@@ -83,7 +93,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
     /// See [`SaleError`].
     pub async fn close(&self, id: &SaleId, request_id: &str) -> Result<SaleStatus, SaleError> {
         let closed = |sale: &Sale| Ok(Sale { is_closed: true, ..sale.clone() });
-        self.apply(id, request_id, Digest::of("close").text(), closed).await
+        Ok(self.apply(id, request_id, Digest::of("close").text(), closed).await?.0)
     }
 
     /// Tells every bucket of `sale` its definition; one that knows a newer one keeps that.
@@ -99,14 +109,15 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
     }
 
     /// Stores what `change` makes of the sale. What another node changes meanwhile is never lost:
-    /// then it is begun anew.
+    /// then it is begun anew. Answers besides whether nodes may remember other steps or another
+    /// hold time.
     async fn apply(
         &self,
         id: &SaleId,
         request_id: &str,
         digest: String,
         change: impl Fn(&Sale) -> Result<Sale, SaleError>,
-    ) -> Result<SaleStatus, SaleError> {
+    ) -> Result<(SaleStatus, bool), SaleError> {
         // Never closed.
         let _turn = self.changes.acquire().await;
         for _ in 0..TRIES_MAX {
@@ -118,6 +129,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
                 Ok(sale) => (sale, None),
                 Err(refusal) => (Sale::clone(&found), Some(refusal)),
             };
+            let is_other = (&sale.steps, sale.hold) != (&found.steps, found.hold);
             let change = SaleChange {
                 sale,
                 found: Some(refused.as_ref().map_or((found.version, found.created_at), |_| NEVER)),
@@ -128,8 +140,11 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
                 (SaleChanged::Repeated { digest: before }, _) if before != digest => {
                     return Err(SaleError::RequestIdUsed);
                 }
-                (SaleChanged::Done { .. } | SaleChanged::Repeated { .. }, _) => {
-                    return self.told(id).await;
+                (SaleChanged::Done { .. }, _) => return Ok((self.told(id).await?, is_other)),
+                (SaleChanged::Repeated { .. }, _) => {
+                    let status = self.told(id).await?;
+                    let age = self.clock.redis_now().since(status.sale.updated_at);
+                    return Ok((status, age < FRESH));
                 }
                 (SaleChanged::Changed, Some(refusal)) => return Err(refusal),
                 (SaleChanged::Changed, None) => {}

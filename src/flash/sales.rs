@@ -1,4 +1,4 @@
-//! The definitions of sales, from a memory that is never older than a second.
+//! The definitions of sales, from a memory that is never older than a second while Redis answers.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,11 @@ use crate::{
 };
 
 /// A definition is read anew after this span, so that a change is seen everywhere within it.
-const FRESH: Duration = Duration::from_secs(1);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+
+/// While Redis does not answer for the definitions, those that were read within this span are used: on
+/// a Cluster the buckets may be elsewhere, and they judge times, limits and stock.
+const USABLE: Duration = Duration::from_secs(60);
 
 /// The most ids that are remembered, whether there is such a sale or not.
 const KNOWN_MAX: usize = 1_024;
@@ -56,8 +60,8 @@ struct Memory {
     sent_at: Option<Duration>,
     /// How often the store was asked.
     tries: u64,
-    /// Why it did not answer the last time.
-    fault: Option<StoreError>,
+    /// Why it did not answer the last time, and when it was asked then.
+    fault: Option<(StoreError, Duration)>,
 }
 
 impl Known {
@@ -65,11 +69,18 @@ impl Known {
         self.memory.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The sale, if it was read within [`FRESH`] of `now`.
-    fn fresh(&self, now: Duration) -> Option<Option<Arc<Sale>>> {
+    /// The sale, if it was read within [`FRESH`] of `now`. That there is none is not remembered: it
+    /// may be made at any moment.
+    fn fresh(&self, now: Duration) -> Option<Arc<Sale>> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-        let sent_at = memory.sent_at?;
-        (now.saturating_sub(sent_at) < FRESH).then(|| memory.sale.clone())
+        let is_fresh = memory.sent_at.is_some_and(|at| now.saturating_sub(at) < FRESH);
+        memory.sale.clone().filter(|_| is_fresh)
+    }
+
+    /// What the store answered to a question that was sent at `asked_at` or later.
+    fn since(&self, asked_at: Duration) -> Option<Option<Arc<Sale>>> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.sent_at.is_some_and(|at| at >= asked_at).then(|| memory.sale.clone())
     }
 
     /// Takes what the store answered to a question sent at `sent_at`, unless a later one was
@@ -87,8 +98,22 @@ impl Known {
                     memory.sent_at = Some(sent_at);
                 }
             }
-            Err(error) => memory.fault = Some(error),
+            Err(error) => memory.fault = Some((error, sent_at)),
         }
+    }
+}
+
+impl Memory {
+    /// The sale as it was last read, if the store did not answer since.
+    fn last_resort(&self, now: Duration) -> Option<Arc<Sale>> {
+        let (fault, _) = self.fault.as_ref()?;
+        let is_usable = self.sent_at.is_some_and(|at| now.saturating_sub(at) < USABLE);
+        self.sale.clone().filter(|_| is_usable && fault.is_passing())
+    }
+
+    /// Whether the store was just asked in vain.
+    fn is_vain(&self, now: Duration) -> bool {
+        self.fault.as_ref().is_some_and(|(_, at)| now.saturating_sub(*at) < FRESH)
     }
 }
 
@@ -106,8 +131,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         }
     }
 
-    /// The sale of this id, as it was at most a second ago. However many ask, the store is asked
-    /// once.
+    /// The sale of this id, as it was at most a second ago; while Redis does not answer, as it was at
+    /// most a minute ago. However many ask, the store is asked once.
     ///
     /// # Errors
     /// When Redis does not answer.
@@ -117,8 +142,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         known.asked_at_ms.store(now_ms, Ordering::Relaxed);
         match known.fresh(now) {
-            Some(sale) => Ok(sale),
-            None => self.load(id, &known).await,
+            Some(sale) => Ok(Some(sale)),
+            None => self.load(id, &known, now).await,
         }
     }
 
@@ -145,31 +170,47 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         let mut sales = Vec::new();
         for (id, known) in known {
             let sale = match known.fresh(now) {
-                Some(sale) => sale,
+                Some(sale) => Some(sale),
                 // It is said where it matters: to whoever asks for it.
-                None => self.load(&id, &known).await.unwrap_or_default(),
+                None => self.load(&id, &known, now).await.unwrap_or_default(),
             };
             sales.extend(sale);
         }
         sales
     }
 
-    /// Asks the store, or waits for the answer that another one asked for.
-    async fn load(&self, id: &SaleId, known: &Known) -> Result<Option<Arc<Sale>>, StoreError> {
-        let tries = known.memory().tries;
-        let _turn = known.turn.lock().await;
+    /// Asks the store, or waits for the answer that another one asked for, after `asked_at`.
+    async fn load(
+        &self,
+        id: &SaleId,
+        known: &Known,
+        asked_at: Duration,
+    ) -> Result<Option<Arc<Sale>>, StoreError> {
+        let before = known.memory();
+        let _turn = match known.turn.try_lock() {
+            Ok(turn) if !before.is_vain(asked_at) => turn,
+            // Whoever tries now may try in vain, as the one before did, and for long.
+            Ok(_) | Err(_) if let Some(sale) = before.last_resort(asked_at) => {
+                return Ok(Some(sale));
+            }
+            Ok(turn) => turn,
+            Err(_) => known.turn.lock().await,
+        };
         let now = self.clock.monotonic();
-        if let Some(sale) = known.fresh(now) {
+        if let Some(sale) = known.since(asked_at) {
             return Ok(sale);
         }
         let memory = known.memory();
         // Whoever waited for a try that failed does not begin one of its own behind all others.
-        if let Some(fault) = memory.fault.filter(|_| memory.tries > tries) {
-            return Err(fault);
-        }
-        let answer = self.store.sale(id).await.map(|sale| sale.map(Arc::new));
-        known.put(now, answer.clone());
-        answer
+        let answer = match memory.fault.filter(|_| memory.tries > before.tries) {
+            Some((fault, _)) => Err(fault),
+            None => {
+                let answer = self.store.sale(id).await.map(|sale| sale.map(Arc::new));
+                known.put(now, answer.clone());
+                answer
+            }
+        };
+        answer.or_else(|fault| known.memory().last_resort(now).map(Some).ok_or(fault))
     }
 
     fn known_of(&self, id: &SaleId, now: Duration) -> Arc<Known> {
@@ -178,7 +219,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_MAX {
-            known.retain(|_, it| matches!(it.fresh(now), Some(Some(_))));
+            known.retain(|_, it| it.fresh(now).is_some());
         }
         if known.len() >= KNOWN_MAX {
             return Arc::default();

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::shop::{
-    Shop, assert_refused, books, buy, field, sale, set_field, shard_of, steps, until_books,
-    until_taken,
+    Shop, assert_refused, books, buy, field, payment, sale, set_field, shard_of, steps,
+    until_books, until_taken,
 };
 use crate::support::{
-    participant::Participant,
+    participant::{Answer, Participant},
     redis::{connect, redis_url},
     server::{PATIENCE, Reply, Server},
 };
@@ -188,6 +188,30 @@ async fn what_is_changed_holds_for_the_next_order() {
     patch(&shop, "spring", &json!({"request_id": "r4", "items": items})).await;
     assert_eq!(buy(&shop, "spring", "o2", "jane", 1).await.status, 200);
     assert_eq!(books(&shop, "spring").await, (5, 0, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_steps_hold_for_the_next_order_at_every_node() {
+    let (shop, bank) = (Shop::start(&[]).await, Participant::start().await);
+    let other = shop.another(&[]).await;
+    bank.answers("/pay", &[Answer::Ongoing]);
+    send(&shop, "", &with(ten_shoes("r1"), "steps", payment(&bank))).await;
+    assert_eq!(buy(&other, "spring", "o1", "jane", 1).await.status, 200);
+    for request in ["r2", "r2"] {
+        let none = json!({"request_id": request, "steps": []});
+        assert_eq!(patch(&shop, "spring", &none).await.status, 200);
+        assert_eq!(buy(&other, "spring", "o2", "jane", 1).await.status, 200);
+    }
+    assert_eq!(books(&other, "spring").await, (8, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_a_node_did_not_find_before_is_found_when_it_is_made() {
+    let shop = Shop::start(&[]).await;
+    let other = shop.another(&[]).await;
+    assert_eq!(buy(&other, "spring", "o1", "jane", 1).await.status, 404);
+    assert_eq!(send(&shop, "", &ten_shoes("r1")).await.status, 200);
+    assert_eq!(buy(&other, "spring", "o1", "jane", 1).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
