@@ -48,8 +48,8 @@ end
 -- How many late takers a bucket keeps: who take units of an item of which some came back.
 local LATE_MAX = 4096
 
--- Those of this call, and how many there were before, if an item that is asked for came back. Then
--- the list is looked at, so that a key of another type fails now.
+-- Where an item that is asked for came back: the late takers of this call, none yet, and how many
+-- there were before. The list is looked at, so that a key of another type fails now. Else false.
 local function late_of(items, books, late)
   for _, item in pairs(items) do
     if item.reopens > 0 then
@@ -57,13 +57,13 @@ local function late_of(items, books, late)
       return { n_before = tonumber(call('HGET', books, 'l') or 0) }
     end
   end
-  return {}
+  return false
 end
 
 -- As open_bucket, for items that may take units.
 local function open_to_take(s, books, buyers, rows, late)
   local bucket = open_bucket(s, books, buyers, rows)
-  if not bucket.late then
+  if bucket.late == nil then
     -- Whoever comes after one that fails here opens it anew.
     opened[s] = nil
     bucket.late = late_of(bucket.items, books, late)
@@ -101,7 +101,7 @@ local function take_units(bucket, buyer, units, kind)
   end
   put_buyer(bucket, buyer, owns and with_more(owns, units) or units)
   local late = bucket.late
-  if late.n_before and is_late(cart) then
+  if late and is_late(cart) then
     late[#late + 1] = buyer
   end
 end
