@@ -75,6 +75,19 @@ async fn masters_that_forgot_the_scripts_are_told_them_again() {
 }
 
 #[tokio::test]
+async fn each_master_is_told_the_password() {
+    let cluster = RedisCluster::start(0);
+    for number in 0..3 {
+        let mut master = cluster.master(number).connect();
+        let () =
+            redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).query(&mut master).unwrap();
+    }
+    let url = cluster.url().replace("redis://", "redis://:secret@");
+    let it = TestStore::with(&url, |settings| settings.shards = 3).await;
+    all_work(&it).await;
+}
+
+#[tokio::test]
 async fn a_deployment_is_removed_from_all_masters() {
     let url = crate::support::redis::redis_url();
     let cluster = (!crate::support::redis::is_on_cluster()).then(|| RedisCluster::start(0));
