@@ -1,10 +1,9 @@
 //! An order as the saga that it is: its stock is taken by the script that stores it, and its sale's
 //! steps are called for it.
 
-use std::{io::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -90,28 +89,11 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     }
 }
 
-/// What the steps of an order are sent.
-#[derive(Serialize)]
-struct Payload<'a> {
-    sale: &'a str,
-    order_id: &'a str,
-    gid: &'a str,
-    buyer: &'a str,
-    items: Vec<PayloadLine<'a>>,
-    data: Option<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-struct PayloadLine<'a> {
-    id: &'a str,
-    take: u64,
-}
-
 fn saga(wanted: &Wanted, bucket: Bucket, now: Timestamp) -> OrderSaga {
     let gid = order_gid(&bucket, &wanted.order);
     let Wanted { sale, buyer, cart, .. } = wanted;
     let lines = cart.lines();
-    let payload = if sale.steps.is_empty() { String::new() } else { payload(wanted, &gid) };
+    let payload = if sale.steps.is_empty() { Vec::new() } else { payload(wanted, &gid) };
     let mut steps = Vec::with_capacity(lines.len() + sale.steps.len());
     steps.extend(lines.iter().map(|line| StepUrls {
         action: stock_url(sale, line, buyer),
@@ -152,62 +134,74 @@ fn saga(wanted: &Wanted, bucket: Bucket, now: Timestamp) -> OrderSaga {
 }
 
 /// The request that a client would submit for it, so that it is read again like any other.
-fn body(gid: &Gid, steps: &[StepUrls], n_lines: usize, payload: &str, sale: &Sale) -> Vec<u8> {
-    let mut sent = Vec::with_capacity(payload.len() + 64);
+fn body(gid: &Gid, steps: &[StepUrls], n_lines: usize, payload: &[u8], sale: &Sale) -> Vec<u8> {
+    let mut sent = Vec::with_capacity(payload.len() * 3 / 2);
     push_text(&mut sent, payload);
     let mut body = Vec::with_capacity(192 + steps.len() * (128 + sent.len()));
-    body.extend_from_slice(br#"{"gid":"#);
-    push_text(&mut body, gid.as_str());
-    body.extend_from_slice(br#","trans_type":"saga","steps":["#);
+    // The gid is of ids, which are of plain letters.
+    push(&mut body, [r#"{"gid":""#, gid.as_str(), r#"","trans_type":"saga","steps":["#]);
     for (number, StepUrls { action, compensate }) in steps.iter().enumerate() {
-        let start: &[u8] = if number == 0 { br#"{"action":"# } else { br#",{"action":"# };
-        body.extend_from_slice(start);
-        push_text(&mut body, action);
-        body.extend_from_slice(br#","compensate":"#);
-        push_text(&mut body, compensate);
+        push(&mut body, [if number == 0 { r#"{"action":"# } else { r#",{"action":"# }]);
+        push_text(&mut body, action.as_bytes());
+        push(&mut body, [r#","compensate":"#]);
+        push_text(&mut body, compensate.as_bytes());
         body.push(b'}');
     }
-    body.extend_from_slice(br#"],"payloads":["#);
+    push(&mut body, [r#"],"payloads":["#]);
     for number in 0..steps.len() {
         if number > 0 {
             body.push(b',');
         }
         body.extend_from_slice(if number < n_lines { br#""""# } else { &sent });
     }
-    // Writing to a buffer cannot fail.
-    let _ = write!(body, r#"],"timeout_to_fail":{}}}"#, sale.hold.as_secs());
+    push(&mut body, [r#"],"timeout_to_fail":"#, &sale.hold.as_secs().to_string(), "}"]);
     body
 }
 
-fn payload(wanted: &Wanted, gid: &Gid) -> String {
-    let lines = wanted.cart.lines().iter();
-    let payload = Payload {
-        sale: wanted.sale.id.as_str(),
-        order_id: wanted.order.as_str(),
-        gid: gid.as_str(),
-        buyer: wanted.buyer.as_str(),
-        items: lines.map(|line| PayloadLine { id: line.item.as_str(), take: line.take }).collect(),
-        data: wanted.data.as_deref(),
-    };
-    serde_json::to_string(&payload).unwrap_or_default()
+/// What the steps of an order are sent.
+fn payload(wanted: &Wanted, gid: &Gid) -> Vec<u8> {
+    let Wanted { sale, order, buyer, cart, data } = wanted;
+    let data = data.as_deref().map_or("null", RawValue::get);
+    let mut payload = Vec::with_capacity(256 + cart.lines().len() * 64 + data.len());
+    // The ids are of plain letters: only a buyer may need escaping.
+    push(&mut payload, [r#"{"sale":""#, sale.id.as_str(), r#"","order_id":""#, order.as_str()]);
+    push(&mut payload, [r#"","gid":""#, gid.as_str(), r#"","buyer":"#]);
+    push_text(&mut payload, buyer.as_str().as_bytes());
+    push(&mut payload, [r#","items":["#]);
+    for (number, Line { item, take }) in cart.lines().iter().enumerate() {
+        let start = if number == 0 { r#"{"id":""# } else { r#",{"id":""# };
+        push(&mut payload, [start, item.as_str(), r#"","take":"#, &take.to_string(), "}"]);
+    }
+    push(&mut payload, [r#"],"data":"#, data, "}"]);
+    payload
 }
 
-/// Adds `text` as JSON has it.
-fn push_text(json: &mut Vec<u8>, text: &str) {
+fn push<const N: usize>(json: &mut Vec<u8>, pieces: [&str; N]) {
+    for piece in pieces {
+        json.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// Adds `text`, which is UTF-8, as JSON has it.
+fn push_text(json: &mut Vec<u8>, text: &[u8]) {
     let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     // All bytes are looked at, and no loop is left early: so many are looked at at once.
-    if text.bytes().fold(false, |is_any, byte| is_any | is_escaped(byte)) {
+    if text.iter().fold(false, |is_any, &byte| is_any | is_escaped(byte)) {
         // Writing to a buffer cannot fail, and any text is JSON.
-        let _ = serde_json::to_writer(json, text);
+        let _ = serde_json::to_writer(json, &String::from_utf8_lossy(text));
     } else {
         json.push(b'"');
-        json.extend_from_slice(text.as_bytes());
+        json.extend_from_slice(text);
         json.push(b'"');
     }
 }
 
 fn stock_url(sale: &Sale, line: &Line, buyer: &Buyer) -> String {
-    StockUrl { sale: sale.id.clone(), line: line.clone(), buyer: buyer.clone() }.to_string()
+    let url = StockUrl { sale: sale.id.clone(), line: line.clone(), buyer: buyer.clone() };
+    let mut text = String::with_capacity(96 + buyer.as_str().len());
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{url}");
+    text
 }
 
 #[cfg(test)]
@@ -256,10 +250,11 @@ mod tests {
     #[test]
     fn a_text_is_the_same_json_whether_it_is_escaped_or_not() {
         for char in (0..0x300).filter_map(char::from_u32) {
-            let text = format!("a{char}b");
-            let mut json = Vec::new();
-            push_text(&mut json, &text);
-            assert_eq!(json, serde_json::to_vec(&text).unwrap(), "{char:?}");
+            for text in [format!("a{char}b"), format!("\"a\\{char}\"")] {
+                let mut json = Vec::new();
+                push_text(&mut json, text.as_bytes());
+                assert_eq!(json, serde_json::to_vec(&text).unwrap(), "{char:?}");
+            }
         }
     }
 

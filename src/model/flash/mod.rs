@@ -15,8 +15,6 @@ pub use id::{
 pub use sale::{BUCKETS_MAX, ITEMS_MAX, Sale, SaleItem, share};
 pub use stock_url::{STOCK_SCHEME, StockUrl, StockUrlError};
 
-use std::fmt::Write as _;
-
 use super::Gid;
 
 /// With which the gid of every order begins, and no other.
@@ -35,9 +33,9 @@ pub struct Bucket {
 /// the sale's bucket are in one hash slot.
 pub fn order_gid(bucket: &Bucket, order: &OrderId) -> Gid {
     let Bucket { sale, shard } = bucket;
-    let mut text = [ORDER_GID_START, sale.as_str(), ":", order.as_str(), "~"].concat();
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{shard:02}");
+    let zero = if *shard < 10 { "0" } else { "" };
+    let number = shard.to_string();
+    let text = [ORDER_GID_START, sale.as_str(), ":", order.as_str(), "~", zero, &number].concat();
     Gid::new(&text).unwrap_or_else(|_| unreachable!("the parts of an order's gid are bounded"))
 }
 

@@ -116,6 +116,9 @@ impl fmt::Display for StockUrl {
         f.write_str("&buyer=")?;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
         // Most buyers are plain as a whole.
+        if buyer.as_str().chars().all(is_plain) {
+            return f.write_str(buyer.as_str());
+        }
         for piece in buyer.as_str().split_inclusive(|c| !is_plain(c)) {
             let plain = piece.trim_end_matches(|c| !is_plain(c));
             f.write_str(plain)?;
