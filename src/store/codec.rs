@@ -7,7 +7,7 @@
 //! rows' order: milliseconds since the transaction's creation in base 36, joined by dots, empty
 //! where it is not known. The last error is free text and therefore last.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use crate::model::{
     LAST_ERROR_BYTES_MAX, Mode, Progress, Row, Share, Spec, State, Status, Timestamp, clip,
@@ -69,9 +69,8 @@ pub fn pack_rest(state: &State, created_at: Timestamp) -> String {
             push_base36(&mut rest, at.since(created_at).as_millis());
         }
     }
-    // Writing to a string cannot fail.
-    let _ = write!(rest, ";{};", state.error_rounds);
-    rest.push_str(clip(state.last_error.as_deref().unwrap_or(""), LAST_ERROR_BYTES_MAX));
+    let last_error = clip(state.last_error.as_deref().unwrap_or(""), LAST_ERROR_BYTES_MAX);
+    rest.extend([";", &state.error_rounds.to_string(), ";", last_error]);
     rest
 }
 

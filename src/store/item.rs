@@ -58,6 +58,14 @@ impl Item {
         self.end()
     }
 
+    /// Adds an argument that is all of `pieces`.
+    pub(super) fn joined<'a>(&mut self, pieces: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        for piece in pieces {
+            self.bytes.extend_from_slice(piece.as_bytes());
+        }
+        self.end()
+    }
+
     /// Adds an argument as `Display` has it.
     pub(super) fn shown(&mut self, arg: impl fmt::Display) -> &mut Self {
         // Writing to a buffer cannot fail.
@@ -73,13 +81,6 @@ impl Item {
     /// Adds the place of the first further key; 0 if there is none.
     pub(super) fn place(&mut self) -> &mut Self {
         self.place = Some(self.ends.len());
-        self.end()
-    }
-
-    fn joined(&mut self, key: Key<'_>) -> &mut Self {
-        for piece in key {
-            self.bytes.extend_from_slice(piece.as_bytes());
-        }
         self.end()
     }
 

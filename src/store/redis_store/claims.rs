@@ -154,9 +154,10 @@ fn finish_item(store: &RedisStore, record: &Record, with_body: bool) -> Item {
 
 /// The arguments that a holder's writes begin with.
 pub(super) fn record_arguments(call: &mut Item, record: &Record) {
-    let (token, n, state) = (&record.token, record.n, &record.state);
-    call.shown(format_args!("{token};{};", n.saturating_sub(1)))
-        .shown(format_args!("{token};{n};"))
+    let (token, state) = (record.token.as_str(), &record.state);
+    let n_before = record.n.saturating_sub(1);
+    call.joined([token, ";", &n_before.to_string(), ";"])
+        .joined([token, ";", &record.n.to_string(), ";"])
         .shown(state.status.letter())
         .arg(pack_rest(state, record.created_at))
         .arg(state.reason.as_deref().unwrap_or(""))

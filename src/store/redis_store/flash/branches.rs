@@ -19,7 +19,7 @@ use super::{
 
 pub(super) async fn hold(store: &RedisStore, reserve: Reserve) -> Result<Reserved, StoreError> {
     let mut call = item(store, &reserve, taking_keys);
-    call.shown(units_text(std::slice::from_ref(&reserve.line)));
+    call.arg(units_text(std::slice::from_ref(&reserve.line)));
     let reply = store.call(ScriptName::Hold, call, store.deadline()).await?.spaced();
     match reply.word() {
         b"held" => Ok(Reserved::Held),

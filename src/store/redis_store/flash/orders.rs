@@ -47,12 +47,12 @@ pub(super) async fn order(store: &RedisStore, item: Order) -> Result<Ordered, St
     let letter = if has_large_body { letter.to_ascii_lowercase() } else { letter };
     let is_to_hold = item.held && !has_ended;
     let holder = if is_to_hold { item.token.as_str() } else { "" };
-    let status = item.state.status.letter();
+    let letters: String = [item.state.status.letter(), letter].into_iter().collect();
     call.arg(spec.gid.as_str())
-        .shown(order_field(&item.order))
+        .joined(order_field(&item.order))
         .arg(item.buyer.as_str())
-        .shown(units_text(item.cart.lines()))
-        .shown(format_args!("{status}{letter}{holder};1;{};;", item.token));
+        .arg(units_text(item.cart.lines()))
+        .joined([&letters, holder, ";1;", item.token.as_str(), ";;"]);
     if is_to_hold {
         call.shown(item.lease.as_micros());
     } else {
@@ -100,7 +100,7 @@ pub(in super::super) async fn stop(
         .shared_key(shard.ended(&minute(store.shared.clock.redis_now())))
         .key(shard.transaction(gid))
         .key(shard.body(gid));
-    call.arg(gid.as_str()).arg(token.as_str()).arg(FORCE_STOP_REASON).shown(order_field(order));
+    call.arg(gid.as_str()).arg(token.as_str()).arg(FORCE_STOP_REASON).joined(order_field(order));
     let reply = store.call(ScriptName::StopOrder, call, store.deadline()).await?;
     changes::changed(reply)
 }
@@ -158,7 +158,7 @@ impl<'a> Turned<'a> {
             Some(due_at) => call.shown(due_at.as_us()),
             None => call.arg(""),
         };
-        call.shown(order_field(order)).place();
+        call.joined(order_field(order)).place();
         store.call(ScriptName::Turn, call, deadline).await
     }
 }

@@ -13,9 +13,9 @@ use super::super::super::{
     reply::Reply,
 };
 
-/// The field of an order's row.
-pub(super) fn order_field(order: &OrderId) -> impl fmt::Display {
-    fmt::from_fn(move |f| write!(f, "o{order}"))
+/// The field of an order's row, in pieces.
+pub(super) fn order_field(order: &OrderId) -> [&str; 2] {
+    ["o", order.as_str()]
 }
 
 /// The field of a branch's row. The length keeps branch id and gid apart.
@@ -24,14 +24,13 @@ pub(super) fn branch_field(branch_id: &str, gid: &Gid) -> impl fmt::Display {
 }
 
 /// `<item>=<units>,…`.
-pub(super) fn units_text(lines: &[Line]) -> impl fmt::Display {
-    fmt::from_fn(move |f| {
-        for (place, Line { item, take }) in lines.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
-            write!(f, "{comma}{item}={take}")?;
-        }
-        Ok(())
-    })
+pub(super) fn units_text(lines: &[Line]) -> String {
+    let mut text = String::with_capacity(lines.len() * 48);
+    for (place, Line { item, take }) in lines.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        text.extend([comma, item.as_str(), "=", &take.to_string()]);
+    }
+    text
 }
 
 /// Reads `<item>=<units>,…`; `None` if it is something else.
