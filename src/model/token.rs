@@ -1,7 +1,7 @@
 //! Tokens: who holds a transaction, and which request a write belongs to.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -49,6 +49,10 @@ impl Tokens {
     /// A token that was never given out before.
     pub fn next(&self) -> Token {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-        Token(format!("{}:{counter:x}", self.process_start_id).into())
+        let mut text = String::with_capacity(self.process_start_id.len() + 17);
+        text.push_str(&self.process_start_id);
+        // Writing to a string cannot fail.
+        let _ = write!(text, ":{counter:x}");
+        Token(text.into())
     }
 }

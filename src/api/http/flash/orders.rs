@@ -1,6 +1,6 @@
 //! POST orders of a sale: takes the units of a cart and stores the order, or says why not.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -106,14 +106,15 @@ fn taken(gid: &Gid, lines: &[TakenLine], result: Option<OrderResult>) -> Result<
     };
     // The ids in it are of plain letters: nothing needs escaping.
     let mut text = String::with_capacity(64 + gid.as_str().len() + lines.len() * 80);
-    let _ = write!(text, r#"{{"gid":"{gid}","items":["#);
+    text.extend([r#"{"gid":""#, gid.as_str(), r#"","items":["#]);
     for (number, TakenLine { item, take, left }) in lines.iter().enumerate() {
-        let comma = if number == 0 { "" } else { "," };
-        let _ = write!(text, r#"{comma}{{"id":"{item}","taken":{take},"left":{left}}}"#);
+        let start = if number == 0 { r#"{"id":""# } else { r#",{"id":""# };
+        text.extend([start, item.as_str(), r#"","taken":"#, &take.to_string()]);
+        text.extend([r#","left":"#, &left.to_string(), "}"]);
     }
     text.push(']');
     if let Some(word) = word {
-        let _ = write!(text, r#","status":"{word}""#);
+        text.extend([r#","status":""#, word, "\""]);
     }
     text.push('}');
     Ok(reply::with_type(status, text.into()))
