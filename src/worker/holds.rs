@@ -1,7 +1,7 @@
 //! What this node holds, and until when it may call without asking.
 
 use std::{
-    collections::BTreeMap,
+    collections::{HashMap, hash_map::Entry},
     ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -62,8 +62,7 @@ impl Hold {
 
 /// All holds of this node.
 pub(super) struct Holds {
-    // Ordered, so that a simulation from a seed repeats itself.
-    by_gid: Mutex<BTreeMap<Gid, Arc<Hold>>>,
+    by_gid: Mutex<HashMap<Gid, Arc<Hold>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -85,12 +84,11 @@ impl Holds {
         });
         hold.extend(deadline);
         let mut by_gid = self.lock();
-        match by_gid.get(&gid) {
-            Some(newer) if newer.n > n => hold.revoke(),
-            Some(_) | None => {
-                if let Some(older) = by_gid.insert(gid, Arc::clone(&hold)) {
-                    older.revoke();
-                }
+        match by_gid.entry(gid) {
+            Entry::Occupied(newer) if newer.get().n > n => hold.revoke(),
+            Entry::Occupied(mut older) => older.insert(Arc::clone(&hold)).revoke(),
+            Entry::Vacant(place) => {
+                place.insert(Arc::clone(&hold));
             }
         }
         drop(by_gid);
@@ -110,10 +108,14 @@ impl Holds {
 
     /// Those whose deadline comes before `deadline`.
     pub(super) fn ending_before(&self, deadline: Duration) -> Vec<Arc<Hold>> {
-        self.lock().values().filter(|hold| hold.deadline() < deadline).cloned().collect()
+        let is_ending = |hold: &&Arc<Hold>| hold.deadline() < deadline;
+        let mut ending: Vec<_> = self.lock().values().filter(is_ending).cloned().collect();
+        // In an order, so that a simulation from a seed repeats itself.
+        ending.sort_unstable_by(|one, next| one.gid.cmp(&next.gid));
+        ending
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Gid, Arc<Hold>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Gid, Arc<Hold>>> {
         self.by_gid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,9 +138,10 @@ impl Deref for Registered<'_> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         let mut by_gid = self.holds.lock();
-        let is_mine = by_gid.get(&self.hold.gid).is_some_and(|it| Arc::ptr_eq(it, &self.hold));
-        if is_mine {
-            by_gid.remove(&self.hold.gid);
+        if let Entry::Occupied(it) = by_gid.entry(self.hold.gid.clone())
+            && Arc::ptr_eq(it.get(), &self.hold)
+        {
+            it.remove();
         }
     }
 }
