@@ -2,15 +2,17 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    future::poll_fn,
     ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
 use crate::{
     model::{Gid, Token, micros},
@@ -29,7 +31,7 @@ pub struct Hold {
     /// Monotonic time in µs; taken before the claim or renewal was sent, so never too late.
     deadline_us: AtomicU64,
     is_over: AtomicBool,
-    over: Notify,
+    over: AtomicWaker,
 }
 
 impl Hold {
@@ -45,7 +47,7 @@ impl Hold {
     /// It is over: its round stops.
     pub(super) fn revoke(&self) {
         self.is_over.store(true, Ordering::Release);
-        self.over.notify_one();
+        self.over.wake();
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -53,10 +55,12 @@ impl Hold {
     }
 
     /// Completes when it is over. One task at a time may wait.
-    pub(super) async fn revoked(&self) {
-        while !self.is_over.load(Ordering::Acquire) {
-            self.over.notified().await;
-        }
+    pub(super) fn revoked(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            // Registered before the look, so that no end is missed.
+            self.over.register(cx.waker());
+            if self.is_over() { Poll::Ready(()) } else { Poll::Pending }
+        })
     }
 }
 
@@ -80,7 +84,7 @@ impl Holds {
             n,
             deadline_us: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
-            over: Notify::new(),
+            over: AtomicWaker::new(),
         });
         hold.extend(deadline);
         let mut by_gid = self.lock();

@@ -84,6 +84,7 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         let mut write = pin!(Fuse::terminated());
         let mut standing = pin!(Fuse::terminated());
         let mut timer = pin!(Fuse::terminated());
+        let mut urge = pin!(self.next_urge());
         let mut writing: Option<Writing> = None;
         let mut ending = Ending::None;
         loop {
@@ -147,13 +148,14 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                     Event::Answered(target, outcome)
                 }
                 () = &mut timer, if !timer.is_terminated() => Event::Due,
-                () = self.next_urge(), if !self.giving_up.is_cancelled() => Event::Urged,
+                () = &mut urge, if !self.giving_up.is_cancelled() => Event::Urged,
             };
             match event {
                 Event::Revoked
                 | Event::Written(Written::Refused | Written::Broken)
                 | Event::Stands(Err(Over)) => return RoundEnd::Over,
-                Event::Urged | Event::Due | Event::Stands(Ok(())) => {}
+                Event::Urged => urge.set(self.next_urge()),
+                Event::Due | Event::Stands(Ok(())) => {}
                 // Nothing was called: what is prepared has no calls of this kind.
                 Event::Written(Written::Reread(taken)) => {
                     let again = Held::taken(*taken, self.settings.policy);
