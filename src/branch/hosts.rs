@@ -1,5 +1,5 @@
-//! What is kept per participant host: limits of its calls, so that a slow one holds up nobody else's
-//! calls, and its connections.
+//! What is kept per participant host: what its requests have in common, limits of its calls, so that a
+//! slow one holds up nobody else's calls, and its connections.
 
 use std::{
     collections::HashMap,
@@ -19,15 +19,18 @@ use crate::telemetry::{Counted, metrics::Metrics};
 use super::{
     connection::Connection,
     idle::{Idle, SWEEP_EVERY},
+    origin::Origin,
+    policy::CallPolicy,
 };
 
-/// From this many known hosts on, idle ones are looked for and dropped. A host costs about 200
+/// From this many known hosts on, idle ones are looked for and dropped. A host costs about 500
 /// bytes, and few systems have more participants.
 const HOSTS_SWEPT_FROM: usize = 1_024;
 
 /// The hosts that were called of late, and who has how many calls under way.
 pub(super) struct Hosts {
     calls_per_host: usize,
+    policy: Arc<CallPolicy>,
     known: Mutex<Known>,
     /// Whether a task looks after the connections that no call has.
     is_swept: AtomicBool,
@@ -42,6 +45,8 @@ struct Known {
 }
 
 struct Host {
+    /// What it is as an address, or why it is none that may be called.
+    origin: Result<Origin, String>,
     /// A permit for each call that may be under way; those who wait are served in their order.
     room: Semaphore,
     /// Calls under way and calls that wait.
@@ -54,11 +59,17 @@ struct Host {
 pub(super) struct NoRoom;
 
 impl Hosts {
-    /// Lets `calls_per_host` calls be under way to each host, and as many wait.
-    pub(super) fn new(calls_per_host: usize, metrics: Arc<Metrics>) -> Self {
+    /// Lets `calls_per_host` calls be under way to each host that `policy` lets be called, and as many
+    /// wait.
+    pub(super) fn new(
+        calls_per_host: usize,
+        policy: Arc<CallPolicy>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let known = Known { by_name: HashMap::new(), swept_from: HOSTS_SWEPT_FROM };
         Self {
             calls_per_host: calls_per_host.min(Semaphore::MAX_PERMITS / 2),
+            policy,
             known: Mutex::new(known),
             is_swept: AtomicBool::new(false),
             metrics,
@@ -108,6 +119,7 @@ impl Hosts {
             known.swept_from = HOSTS_SWEPT_FROM.max(known.by_name.len() * 2);
         }
         let host = Arc::new(Host {
+            origin: Origin::read(name, &self.policy),
             room: Semaphore::new(self.calls_per_host),
             admitted: AtomicUsize::new(0),
             idle: Idle::default(),
@@ -152,6 +164,14 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// What its host is as an address.
+    ///
+    /// # Errors
+    /// It cannot be called, or may not.
+    pub(super) fn origin(&self) -> Result<&Origin, String> {
+        self.admitted.host.origin.as_ref().map_err(Clone::clone)
+    }
+
     /// The connections to its host that no call has.
     pub(super) fn idle(&self) -> &Idle {
         &self.admitted.host.idle
@@ -193,7 +213,7 @@ mod tests {
     use super::*;
 
     fn hosts(calls_per_host: usize) -> Hosts {
-        Hosts::new(calls_per_host, Metrics::new().unwrap())
+        Hosts::new(calls_per_host, Arc::default(), Metrics::new().unwrap())
     }
 
     fn soon() -> Instant {

@@ -79,7 +79,7 @@ impl HttpCaller {
         Ok(Self {
             dialer: Dialer::new(Arc::clone(&policy))?,
             base_headers: base_headers(),
-            hosts: Arc::new(Hosts::new(calls_per_host, Arc::clone(&metrics))),
+            hosts: Arc::new(Hosts::new(calls_per_host, Arc::clone(&policy), Arc::clone(&metrics))),
             policy,
             metrics,
         })
@@ -119,11 +119,11 @@ impl HttpCaller {
         let text = json_rpc::text(call)?;
         let rpc = text.as_ref().map(|payload| BranchCall { payload, ..call.clone() });
         let call = rpc.as_ref().unwrap_or(call);
-        let mut hop = Hop::first(url::address(parts, call)?);
+        let mut hop = Hop::first(url::address(place.origin()?, parts, call)?);
         for _ in 0..=REDIRECTS_MAX {
-            self.policy.check(&hop.uri).map_err(|denied| denied.to_string())?;
-            let request = request(&hop, call, &self.base_headers)?;
-            let (mut connection, reply) = self.send(&hop.uri, request, &place).await?;
+            let origin = place.origin()?;
+            let request = request(&hop, origin, call, &self.base_headers)?;
+            let (mut connection, reply) = self.send(&origin.uri, request, &place).await?;
             let (head, body) = reply.into_parts();
             // Also of a redirect the body is read, or its connection would be lost.
             let answer = read(Answer::of(call, &head.headers), body, &mut connection).await?;

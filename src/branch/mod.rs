@@ -6,6 +6,7 @@ mod hosts;
 mod http;
 mod idle;
 mod json_rpc;
+mod origin;
 mod outcome;
 mod policy;
 mod redirect;

@@ -1,8 +1,8 @@
 //! Which hosts may be called: the one place that decides it, for every call and every redirect.
 //!
 //! It is asked three times. When a transaction is stored, by what its URL says ([`CallPolicy::check`]);
-//! before each request, by the same, since the rules may have changed and redirects lead elsewhere;
-//! and when a connection is made, by each address that the host's name stands for at that moment
+//! when a host comes to be called, by the same, since the rules may have changed since then and
+//! redirects lead elsewhere; and when a connection is made, by each address that the host's name stands for at that moment
 //! ([`Permitted`]), since whoever owns a name may point it anywhere.
 
 use std::{

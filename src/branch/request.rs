@@ -3,14 +3,13 @@
 use ::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT},
-    uri::Scheme,
 };
 use bytes::Bytes;
 use http_body_util::Full;
 
 use crate::model::{BranchCall, Mode};
 
-use super::{connection::Outgoing, credentials, redirect::Hop};
+use super::{connection::Outgoing, origin::Origin, redirect::Hop};
 
 /// Who we are, to participants.
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
@@ -42,12 +41,13 @@ pub(super) fn base_headers() -> HeaderMap {
     ])
 }
 
-/// The request that `hop` of `call` is; `base` are [`base_headers`].
+/// The request that `hop` of `call` is, to `origin`; `base` are [`base_headers`].
 ///
 /// # Errors
 /// A header of the transaction cannot be sent.
 pub(super) fn request(
     hop: &Hop,
+    origin: &Origin,
     call: &BranchCall<'_>,
     base: &HeaderMap,
 ) -> Result<Outgoing, String> {
@@ -59,9 +59,9 @@ pub(super) fn request(
     *request.uri_mut() = path_and_query(&hop.uri);
     let headers = request.headers_mut();
     headers.clone_from(base);
-    headers.insert(HOST, host(&hop.uri)?);
-    if let Some(value) = credentials::basic(&hop.uri) {
-        headers.insert(AUTHORIZATION, value);
+    headers.insert(HOST, origin.host.clone());
+    if let Some(value) = &origin.authorization {
+        headers.insert(AUTHORIZATION, value.clone());
     }
     for (name, value) in call.headers.into_iter().flatten() {
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
@@ -83,15 +83,6 @@ fn path_and_query(uri: &Uri) -> Uri {
     uri.path_and_query().map_or_else(Uri::default, |target| target.clone().into())
 }
 
-/// The `Host` header: without a user, and without the port that the scheme means anyway.
-fn host(uri: &Uri) -> Result<HeaderValue, &'static str> {
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let usual_port = if uri.scheme() == Some(&Scheme::HTTPS) { ":443" } else { ":80" };
-    let host = host.strip_suffix(usual_port).unwrap_or(host);
-    HeaderValue::from_str(host).map_err(|_| "the URL has a host that cannot be sent")
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
@@ -99,6 +90,7 @@ mod tests {
     use crate::model::{Gid, Mode, Op, Protocol};
 
     use super::*;
+    use crate::branch::CallPolicy;
 
     fn worded(hop: &Hop, payload: &[u8], headers: &[(&str, &str)]) -> Result<HeaderMap, String> {
         let gid = Gid::new("g").unwrap();
@@ -116,7 +108,8 @@ mod tests {
             headers: Some(&owned),
             timeout: Duration::from_secs(3),
         };
-        request(hop, &call, &base_headers()).map(|request| request.into_parts().0.headers)
+        let origin = Origin::read(&hop.host(), &CallPolicy::default()).unwrap();
+        request(hop, &origin, &call, &base_headers()).map(|request| request.into_parts().0.headers)
     }
 
     fn first(uri: &str) -> Hop {

@@ -1,10 +1,10 @@
 //! A branch's URL: which module handles it, and the address that is called over HTTP.
 
-use ::http::Uri;
+use ::http::{Uri, uri::PathAndQuery};
 
 use crate::model::{BranchCall, Protocol};
 
-use super::json_rpc;
+use super::{json_rpc, origin::Origin};
 
 /// The longest URL that is taken, in bytes.
 ///
@@ -57,40 +57,50 @@ pub(super) fn check(url: &str, protocol: Protocol) -> Result<Option<Uri>, String
     if url.len() > URL_BYTES_MAX {
         return Err(format!("has {} bytes, at most {URL_BYTES_MAX} are allowed", url.len()));
     }
-    let mut address = String::with_capacity(url.len());
-    push_clean(&mut address, parts);
+    let mut address = Vec::with_capacity(url.len());
+    address.extend_from_slice(parts.host.as_bytes());
+    push_clean(&mut address, parts.rest);
     callable(address).map(Some).map_err(str::to_owned)
 }
 
-/// The address of `call`: its URL's own query first, then what names the branch, in alphabetical
-/// order and form-encoded (protocol details, section 2.2). JSON-RPC names it in the body instead.
+/// The address of `call`, whose URL has these `parts`, at `origin`: its own query first, then what
+/// names the branch, in alphabetical order and form-encoded (protocol details, section 2.2). JSON-RPC
+/// names it in the body instead.
 ///
 /// # Errors
 /// The URL cannot be called.
-pub(super) fn address(parts: HttpUrl<'_>, call: &BranchCall<'_>) -> Result<Uri, String> {
-    let mut address = String::with_capacity(call.url.len() + call.gid.as_str().len() + QUERY_BYTES);
-    push_clean(&mut address, parts);
+pub(super) fn address(
+    origin: &Origin,
+    parts: HttpUrl<'_>,
+    call: &BranchCall<'_>,
+) -> Result<Uri, String> {
+    let mut target = Vec::with_capacity(parts.rest.len() + call.gid.as_str().len() + QUERY_BYTES);
+    push_clean(&mut target, parts.rest);
     if !json_rpc::is_spoken(call.url, call.protocol) {
-        push_names(&mut address, parts, call);
+        push_names(&mut target, parts, call);
     }
-    callable(address).map_err(|reason| ["the URL ", reason].concat())
+    let mut address = origin.uri.clone().into_parts();
+    let target = PathAndQuery::try_from(target);
+    let target = target.map_err(|error| format!("the URL cannot be sent: {error}"))?;
+    address.path_and_query = Some(target);
+    Uri::from_parts(address).map_err(|error| format!("the URL cannot be sent: {error}"))
 }
 
 /// Appends what names the branch.
-fn push_names(address: &mut String, parts: HttpUrl<'_>, call: &BranchCall<'_>) {
+fn push_names(target: &mut Vec<u8>, parts: HttpUrl<'_>, call: &BranchCall<'_>) {
     match parts.rest.split_once('?') {
-        None => address.push('?'),
+        None => target.push(b'?'),
         Some((_, "")) => {}
-        Some(_) => address.push('&'),
+        Some(_) => target.push(b'&'),
     }
-    address.push_str("branch_id=");
-    push_form_encoded(address, call.branch_id);
-    address.push_str("&gid=");
-    push_form_encoded(address, call.gid.as_str());
-    address.push_str("&op=");
-    push_form_encoded(address, call.op_word);
-    address.push_str("&trans_type=");
-    push_form_encoded(address, call.mode.as_str());
+    target.extend_from_slice(b"branch_id=");
+    push_form_encoded(target, call.branch_id);
+    target.extend_from_slice(b"&gid=");
+    push_form_encoded(target, call.gid.as_str());
+    target.extend_from_slice(b"&op=");
+    push_form_encoded(target, call.op_word);
+    target.extend_from_slice(b"&trans_type=");
+    push_form_encoded(target, call.mode.as_str());
 }
 
 fn not_http(url: &str, protocol: Protocol) -> String {
@@ -108,7 +118,11 @@ fn not_http(url: &str, protocol: Protocol) -> String {
     }
 }
 
-fn callable(address: String) -> Result<Uri, &'static str> {
+/// `address` as what can be called.
+///
+/// # Errors
+/// It has no host, or an unusable port; the reason goes on from "the URL".
+pub(super) fn callable(address: Vec<u8>) -> Result<Uri, &'static str> {
     match Uri::try_from(address) {
         Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) && is_port_usable(&uri) => {
             Ok(uri)
@@ -128,46 +142,41 @@ fn is_port_usable(uri: &Uri) -> bool {
     !after_host.contains(':')
 }
 
-/// Appends the URL, with those bytes of path and query percent-encoded that may not be sent.
+/// Appends `rest`, path and query of a URL, with those bytes percent-encoded that may not be sent.
 /// Clients write them nevertheless, and other servers put up with them.
-fn push_clean(address: &mut String, parts: HttpUrl<'_>) {
-    address.push_str(parts.host);
-    if !parts.rest.starts_with('/') {
-        address.push('/');
+fn push_clean(address: &mut Vec<u8>, rest: &str) {
+    if !rest.starts_with('/') {
+        address.push(b'/');
     }
-    push_encoding(address, parts.rest, |byte| {
+    push_encoding(address, rest, |byte| {
         byte.is_ascii_graphic()
             && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
     });
 }
 
 /// Appends `text` form-encoded: letters, digits and `-_.~` stand for themselves, a space is `+`.
-fn push_form_encoded(address: &mut String, text: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+fn push_form_encoded(address: &mut Vec<u8>, text: &str) {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     for (n, word) in text.split(' ').enumerate() {
         if n > 0 {
-            address.push('+');
+            address.push(b'+');
         }
         push_encoding(address, word, plain);
     }
 }
 
 /// Appends `text`, each byte that is not `plain` as `%XX`; bytes beyond ASCII never are plain.
-fn push_encoding(address: &mut String, text: &str, plain: impl Fn(u8) -> bool) {
-    const HEX: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    if text.bytes().all(&plain) {
-        address.push_str(text);
-        return;
+fn push_encoding(address: &mut Vec<u8>, text: &str, plain: impl Fn(u8) -> bool) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| !plain(byte)) {
+        let (high, low) = (usize::from(rest[at] >> 4), usize::from(rest[at] & 15));
+        address.extend_from_slice(&rest[..at]);
+        address.extend_from_slice(&[b'%', HEX[high], HEX[low]]);
+        rest = &rest[at + 1..];
     }
-    for byte in text.bytes() {
-        if plain(byte) {
-            address.push(char::from(byte));
-        } else {
-            address.push('%');
-            address.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-        }
-    }
+    address.extend_from_slice(rest);
 }
 
 #[cfg(test)]
@@ -176,7 +185,10 @@ mod tests {
 
     use bytes::Bytes;
 
-    use crate::model::{Gid, Mode, Op};
+    use crate::{
+        branch::CallPolicy,
+        model::{Gid, Mode, Op},
+    };
 
     use super::*;
 
@@ -198,7 +210,9 @@ mod tests {
             headers: None,
             timeout: Duration::from_secs(3),
         };
-        address(split(url, protocol).unwrap(), &call).unwrap().to_string()
+        let parts = split(url, protocol).unwrap();
+        let origin = Origin::read(parts.host, &CallPolicy::default()).unwrap();
+        address(&origin, parts, &call).unwrap().to_string()
     }
 
     #[test]
