@@ -232,7 +232,8 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 headers: spec.options.branch_headers.as_ref(),
                 timeout,
             };
-            (target, self.caller.call(&call).await)
+            // Boxed, so that what gathers the calls moves a pointer and not the whole call.
+            (target, Box::pin(self.caller.call(&call)).await)
         }
     }
 
