@@ -2,8 +2,8 @@
 //!
 //! It is asked three times. When a transaction is stored, by what its URL says ([`CallPolicy::check`]);
 //! when a host comes to be called, by the same, since the rules may have changed since then and
-//! redirects lead elsewhere; and when a connection is made, by each address that the host's name stands for at that moment
-//! ([`Permitted`]), since whoever owns a name may point it anywhere.
+//! redirects lead elsewhere; and when a connection is made, by each address that the host's name
+//! stands for at that moment ([`Permitted`]), since whoever owns a name may point it anywhere.
 
 use std::{
     error::Error,
