@@ -32,7 +32,7 @@ impl Serialize for Rfc3339 {
 
 /// Reads a point in time as RFC 3339 (section 5.6) writes it; what is finer than a microsecond is cut
 /// off. `None` for any other text, and for a time that no [`Timestamp`] is exact at: before 1970 or
-/// after 2255.
+/// after 2255-06-05T23:47:34.740991Z.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     const LAST_US: i64 = (1 << 53) - 1;
     let (date, rest) = (text.get(..10)?, text.get(11..)?);
@@ -186,6 +186,7 @@ mod tests {
             ("2009-02-13T18:31:30-05:00", 1_234_567_890_000_000),
             ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
             ("2000-02-29T00:00:00-00:00", 951_782_400_000_000),
+            ("2255-06-05T23:47:34Z", 9_007_199_254_000_000),
         ] {
             assert_eq!(read(text), Some(Timestamp::from_us(us)), "{text}");
         }
@@ -215,6 +216,7 @@ mod tests {
             "2026-11-2\u{fc}T09:08:07Z",
             "+026-11-20T09:08:07Z",
             "1969-12-31T23:59:59Z",
+            "2255-06-05T23:47:35Z",
             "2300-01-01T00:00:00Z",
             "0000-01-01T00:00:00Z",
             "1700000000",

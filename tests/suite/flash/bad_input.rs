@@ -106,6 +106,7 @@ async fn a_sale_that_cannot_be_is_not_made() {
         (with("opens_at", json!("tomorrow")), "opens_at", "a time of RFC 3339"),
         (with("opens_at", json!(1_700_000_000)), "opens_at", "must be a string"),
         (with("closes_at", json!("2026-02-30T00:00:00Z")), "closes_at", "a time of RFC 3339"),
+        (with("closes_at", json!("2255-12-31T00:00:00Z")), "closes_at", "to 2255-06-05T23:47:34Z"),
         (
             json!({
                 "request_id": "r",
@@ -197,6 +198,16 @@ async fn a_change_that_cannot_be_changes_nothing() {
         ("", json!({"request_id": "n", "id": "t"}), "id", "there is no field \"id\""),
         ("", json!({"request_id": "n", "buckets": 2}), "buckets", "there is no field"),
         ("", json!({"request_id": "n", "limit": 0}), "limit", UNITS),
+        ("", json!({"request_id": "n", "limit": 1, "steps": null}), "steps", "is null: leave it"),
+        ("", json!({"request_id": "n", "limit": 1, "items": null}), "items", "is null: leave it"),
+        ("", json!({"request_id": "n", "limit": 1, "items": []}), "items", "is empty"),
+        ("", json!({"request_id": "n", "hold_seconds": null}), "hold_seconds", "is null: leave it"),
+        (
+            "",
+            json!({"request_id": "n", "opens_at": null, "orders_in_work_max": null}),
+            "orders_in_work_max",
+            "is null: leave it out to keep it as it is",
+        ),
         ("", json!({"limit": 1}), "request_id", "is missing"),
         ("", items(json!([{"id": "shoe"}])), "items[0].limit", "or null for none"),
         (

@@ -78,14 +78,15 @@ pub(super) fn changes(body: &Bytes) -> Result<Asked<SaleChanges>, Refusal> {
     let request_id = request_id(&body)?;
     let what = SaleChanges {
         limit: body.found("limit").map(|it| it.or_null(Field::units)).transpose()?,
-        items: body
-            .optional("items")
-            .map_or_else(|| Ok(Vec::new()), |it| it.list(ITEMS_MAX, item_limit))?,
+        items: body.not_null("items")?.map(|it| item_limits(&it)).transpose()?.unwrap_or_default(),
         opens_at: body.found("opens_at").map(|it| it.or_null(Field::time)).transpose()?,
         closes_at: body.found("closes_at").map(|it| it.or_null(Field::time)).transpose()?,
-        hold: body.optional("hold_seconds").map(|it| hold(&it)).transpose()?,
-        steps: body.optional("steps").map(|it| steps(&it)).transpose()?,
-        orders_in_work_max: body.optional("orders_in_work_max").map(|it| it.units()).transpose()?,
+        hold: body.not_null("hold_seconds")?.map(|it| hold(&it)).transpose()?,
+        steps: body.not_null("steps")?.map(|it| steps(&it)).transpose()?,
+        orders_in_work_max: body
+            .not_null("orders_in_work_max")?
+            .map(|it| it.units())
+            .transpose()?,
     };
     if what == SaleChanges::default() {
         let told = format!("nothing is to be changed; there are: {}", KNOWN[1..].join(", "));
@@ -134,6 +135,14 @@ fn new_item(entry: &Value, path: &str) -> Result<NewItem, Refusal> {
         stock: entry.required("stock")?.units()?,
         limit: entry.optional("limit").map(|it| it.units()).transpose()?,
     })
+}
+
+fn item_limits(field: &Field<'_>) -> Result<Vec<ItemLimit>, Refusal> {
+    let limits = field.list(ITEMS_MAX, item_limit)?;
+    if limits.is_empty() {
+        return Err(field.wrong("is empty: name the items whose limits change, or leave it out"));
+    }
+    Ok(limits)
 }
 
 fn item_limit(entry: &Value, path: &str) -> Result<ItemLimit, Refusal> {

@@ -148,6 +148,19 @@ impl<'a> Object<'a> {
         self.found(name).filter(|field| !field.is_null())
     }
 
+    /// The field, where nothing can be taken away by `null`; `None` if it is not there.
+    ///
+    /// # Errors
+    /// It is `null`.
+    pub(super) fn not_null(&self, name: &str) -> Result<Option<Field<'a>>, Refusal> {
+        match self.found(name) {
+            Some(field) if field.is_null() => {
+                Err(field.wrong("is null: leave it out to keep it as it is"))
+            }
+            field => Ok(field),
+        }
+    }
+
     /// The field.
     ///
     /// # Errors
@@ -218,8 +231,8 @@ impl<'a> Field<'a> {
         rfc3339::read(text).ok_or_else(|| {
             let found = quoted(text);
             self.wrong(format_args!(
-                "is {found:?}, it must be a time of RFC 3339 from 1970 to 2255, such as \
-                 2026-11-27T09:00:00Z"
+                "is {found:?}, it must be a time of RFC 3339 such as 2026-11-27T09:00:00Z, from \
+                 1970-01-01T00:00:00Z to 2255-06-05T23:47:34Z"
             ))
         })
     }
