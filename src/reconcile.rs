@@ -20,6 +20,8 @@ struct Answer {
     is_exact: bool,
     differences: Vec<Difference>,
     n_differences: usize,
+    buckets: usize,
+    buckets_counted: usize,
     orders: Counts,
     branches: Counts,
 }
@@ -97,7 +99,7 @@ pub fn run(flags: &ArgMatches) -> anyhow::Result<()> {
         bail!("{}: the books differ from a recount", answer.sale);
     }
     if !answer.is_exact {
-        bail!("{}: it changed all the while, so not all was compared; try again", answer.sale);
+        bail!("{}: it changed all the while: {}; try again", answer.sale, answer.compared());
     }
     Ok(())
 }
@@ -129,7 +131,9 @@ async fn ask(url: &Url, sale: &str, token: Option<&str>) -> anyhow::Result<Answe
 impl Answer {
     fn shown(&self) -> String {
         let mut text = format!("sale {}\n", self.sale);
-        for (name, it) in [("orders", &self.orders), ("branches", &self.branches)] {
+        // Where nothing was counted, zeros would be taken for counts.
+        let counts = [("orders", &self.orders), ("branches", &self.branches)];
+        for (name, it) in counts.into_iter().filter(|_| self.buckets_counted > 0) {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
@@ -147,17 +151,101 @@ impl Answer {
                 it.what, it.books, it.counted
             );
         }
-        let told = match (self.n_differences, self.is_exact) {
-            (0, true) => "the books are right".to_owned(),
-            (0, false) => "what could be compared is right".to_owned(),
-            (n, _) => format!("{n} differences"),
-        };
-        let _ = writeln!(text, "  {told}");
+        match (self.n_differences, self.is_exact) {
+            (0, true) => text.push_str("  the books are right\n"),
+            (0, false) => {}
+            (n, _) => {
+                let _ = writeln!(text, "  {n} differences");
+            }
+        }
+        if !self.is_exact {
+            let _ = writeln!(text, "  the sale changed all the while: {}", self.compared());
+        }
         text
+    }
+
+    /// What was compared of a sale that changed meanwhile.
+    fn compared(&self) -> String {
+        match (self.buckets_counted, self.buckets) {
+            (0, _) => "none of its buckets could be counted and compared".to_owned(),
+            (counted, all) if counted < all => {
+                format!("{counted} of {all} buckets were counted and compared")
+            }
+            _ => "each bucket was compared, but not what all of them were supplied with".to_owned(),
+        }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "what was asked for")]
 fn print(text: &str) {
     print!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(is_exact: bool, buckets_counted: usize) -> Answer {
+        let counts = |held| Counts { held, sold: 0, released: 0 };
+        Answer {
+            sale: "s".to_owned(),
+            is_exact,
+            differences: Vec::new(),
+            n_differences: 0,
+            buckets: 3,
+            buckets_counted,
+            orders: counts(buckets_counted as u64),
+            branches: counts(0),
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_is_not_told_as_none() {
+        let (orders, branches) =
+            ("held, 0 sold, 0 given back", "  branches  0 held, 0 sold, 0 given back");
+        for (is_exact, counted, told) in [
+            (true, 3, format!("  orders    3 {orders}\n{branches}\n  the books are right\n")),
+            (
+                false,
+                0,
+                "  the sale changed all the while: none of its buckets could be counted and compared\n".to_owned(),
+            ),
+            (
+                false,
+                2,
+                format!(
+                    "  orders    2 {orders}\n{branches}\n  the sale changed all the while: 2 of 3 \
+                     buckets were counted and compared\n"
+                ),
+            ),
+            (
+                false,
+                3,
+                format!(
+                    "  orders    3 {orders}\n{branches}\n  the sale changed all the while: each \
+                     bucket was compared, but not what all of them were supplied with\n"
+                ),
+            ),
+        ] {
+            assert_eq!(answer(is_exact, counted).shown(), format!("sale s\n{told}"));
+        }
+    }
+
+    #[test]
+    fn differences_are_told_also_of_a_sale_that_was_not_counted() {
+        let mut answer = answer(false, 0);
+        answer.n_differences = 1;
+        answer.differences.push(Difference {
+            bucket: None,
+            item: Some("shoe".to_owned()),
+            what: "the supply of all buckets".to_owned(),
+            books: 2,
+            counted: 1,
+        });
+        assert_eq!(
+            answer.shown(),
+            "sale s\n  all buckets, shoe: the supply of all buckets: the books say 2, counted are 1\n  \
+             1 differences\n  the sale changed all the while: none of its buckets could be counted and compared\n"
+        );
+    }
 }

@@ -80,9 +80,13 @@ pub struct Reconciled {
     pub differences: Vec<Difference>,
     /// How many there are.
     pub n_differences: usize,
-    /// The orders.
+    /// Over how many buckets the sale is spread.
+    pub buckets: usize,
+    /// How many of them could be counted; the others changed again and again.
+    pub buckets_counted: usize,
+    /// The orders in the buckets that were counted.
     pub orders: RowCounts,
-    /// The branches of other transactions.
+    /// The branches of other transactions there.
     pub branches: RowCounts,
 }
 
@@ -109,12 +113,15 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             is_exact: true,
             differences: Vec::new(),
             n_differences: 0,
+            buckets: sale.buckets,
+            buckets_counted: 0,
             orders: RowCounts::default(),
             branches: RowCounts::default(),
         };
         for (number, bucket) in sale.all_buckets(self.store.shard_count()).enumerate() {
             match self.settled(&sale, number, &bucket).await? {
                 Some(recount) => {
+                    found.buckets_counted += 1;
                     found.orders = found.orders.plus(recount.orders);
                     found.branches = found.branches.plus(recount.branches);
                     found.n_differences += recount.differences.len();

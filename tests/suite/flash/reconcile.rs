@@ -37,6 +37,15 @@ async fn differences(shop: &Shop, sale: &str) -> Vec<String> {
         .collect()
 }
 
+/// What `tandem reconcile` ends with, prints and complains of.
+fn run(shop: &Shop, sale: &str, flags: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+    command.args(["reconcile", sale, "--url", shop.base()]).args(flags);
+    let output = command.output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 /// A sale with an order that is held (`held`, by jane) and one that is sold (`sold`, by joe), two
 /// units each of ten.
 async fn with_orders() -> (Shop, Participant) {
@@ -217,11 +226,19 @@ async fn a_sale_that_changes_all_the_time_is_told_so_without_being_read_to_its_e
         }
     });
     let found = reconcile(&shop, "s").await;
+    // A row's transaction is asked for when the row is read.
+    let n_read = shop.metric("tandem_script_items_total{script=\"query\"}").await;
+    let (code, printed, complaint) = run(&shop, "s", &[]);
     is_over.store(true, Ordering::Relaxed);
     busy.join().expect("it changed the books");
     assert_eq!((&found["is_exact"], &found["differences"]), (&json!(false), &json!([])), "{found}");
-    // A row's transaction is asked for when the row is read.
-    let n_read = shop.metric("tandem_script_items_total{script=\"query\"}").await;
+    assert_eq!((&found["buckets"], &found["buckets_counted"]), (&json!(1), &json!(0)), "{found}");
+    let told = "the sale changed all the while: none of its buckets could be counted and compared";
+    assert_eq!((code, printed), (Some(1), format!("sale s\n  {told}\n")));
+    assert!(
+        complaint.contains("none of its buckets could be counted and compared; try again"),
+        "{complaint}"
+    );
     assert!(n_read > 0.0 && n_read < 2.0 * N_ROWS as f64, "{n_read} rows in eight recounts");
 }
 
@@ -239,13 +256,7 @@ async fn the_command_prints_what_differs_and_says_so_by_its_exit_code() {
         .bearer_auth("secret")
         .body(make.to_string());
     assert_eq!(request.send().await.expect("an answer").status(), 200);
-    let run = |sale: &str, token: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command.args(["reconcile", sale, "--url", shop.base(), "--api-token", token]);
-        let output = command.output().expect("it runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
+    let run = |sale: &str, token: &str| run(&shop, sale, &["--api-token", token]);
     let (code, printed, complaint) = run("s", "secret");
     assert_eq!(code, Some(0), "{complaint}");
     assert_eq!(

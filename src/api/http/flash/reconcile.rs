@@ -23,6 +23,9 @@ struct ReconciledReply<'a> {
     differences: Vec<DifferenceReply<'a>>,
     /// Of which the list has the first.
     n_differences: usize,
+    buckets: usize,
+    /// To which the counts are bound.
+    buckets_counted: usize,
     orders: CountsReply,
     branches: CountsReply,
 }
@@ -53,7 +56,7 @@ pub(in crate::api::http) async fn reconcile<S: Store + FlashStore, C: Caller, K:
     query::check(&pairs, &[])?;
     let id = sale_id(path)?;
     let found = api.flash().sales().reconcile(&id).await?;
-    let Reconciled { sale, is_exact, differences, n_differences, orders, branches } = &found;
+    let Reconciled { sale, is_exact, differences, n_differences, orders, branches, .. } = &found;
     let reply = ReconciledReply {
         sale: sale.as_str(),
         is_exact: *is_exact,
@@ -68,6 +71,8 @@ pub(in crate::api::http) async fn reconcile<S: Store + FlashStore, C: Caller, K:
             })
             .collect(),
         n_differences: *n_differences,
+        buckets: found.buckets,
+        buckets_counted: found.buckets_counted,
         orders: counts(orders),
         branches: counts(branches),
     };
