@@ -46,11 +46,8 @@ pub enum OrderReply {
 pub enum OrderResult {
     /// All its steps are done: the units are sold.
     Succeeded,
-    /// It was rolled back: the units are given back.
-    RolledBack {
-        /// Why.
-        reason: String,
-    },
+    /// It was rolled back: the units are given back. Why is told with the transaction.
+    RolledBack,
     /// It is not finished yet, or that is not known.
     Unfinished {
         /// Where it stands, as far as that is known.
@@ -202,7 +199,7 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
     async fn order_result(&self, gid: &Gid, waited: Result<(), ServiceError>) -> OrderResult {
         match waited {
             Ok(()) => OrderResult::Succeeded,
-            Err(ServiceError::Failure(reason)) => OrderResult::RolledBack { reason },
+            Err(ServiceError::Failure(_)) => OrderResult::RolledBack,
             // The order is stored, whatever went wrong since then.
             Err(_) => self.order_status(gid).await,
         }
@@ -212,9 +209,7 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
         let found = self.store.query(gid).await.ok().flatten();
         match found.map(|stored| stored.global.state) {
             Some(state) if state.status == Status::Succeed => OrderResult::Succeeded,
-            Some(state) if state.status == Status::Failed => {
-                OrderResult::RolledBack { reason: state.reason.unwrap_or_default() }
-            }
+            Some(state) if state.status == Status::Failed => OrderResult::RolledBack,
             Some(state) => OrderResult::Unfinished { status: Some(state.status) },
             None => OrderResult::Unfinished { status: None },
         }
@@ -225,9 +220,7 @@ impl<S: Store + FlashStore, C: Caller, K: Clock> Service<S, C, K> {
 fn result_by_row(letter: RowLetter) -> OrderResult {
     match letter {
         RowLetter::Sold => OrderResult::Succeeded,
-        RowLetter::Released => {
-            OrderResult::RolledBack { reason: "the reason is no longer known".to_owned() }
-        }
+        RowLetter::Released => OrderResult::RolledBack,
         RowLetter::Held => OrderResult::Unfinished { status: None },
     }
 }

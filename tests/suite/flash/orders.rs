@@ -114,6 +114,12 @@ async fn who_waits_for_the_result_hears_of_it() {
     let reply = order(&shop, "s", &waiting("bad")).await;
     assert_refused(&reply, "rolled_back");
     assert!(reply.json()["gid"].as_str().is_some_and(|gid| gid.starts_with("flash:s:bad~")));
+    // What the service said is for operators.
+    let told = "the order was rolled back, its units are given back: its transaction says why";
+    assert_eq!(reply.message(), told);
+    let stored = shop.query(reply.json()["gid"].as_str().expect("a gid")).await;
+    let why = stored["transaction"]["rollback_reason"].as_str().expect("a reason");
+    assert!(why.contains("/pay"), "{stored}");
     // Who does not wait is told what was taken.
     assert_eq!(buy(&shop, "s", "bad", "bad", 1).await.status, 200);
     until_books(&shop, "s", (8, 0, 1)).await;

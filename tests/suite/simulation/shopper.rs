@@ -209,7 +209,7 @@ impl Shopper {
         let status = world.store.entry(gid).map(|entry| entry.state.status);
         let told = match result {
             Some(OrderResult::Succeeded) => Some(Status::Succeed),
-            Some(OrderResult::RolledBack { .. }) => Some(Status::Failed),
+            Some(OrderResult::RolledBack) => Some(Status::Failed),
             Some(OrderResult::Unfinished { .. }) | None => None,
         };
         if told.is_some() && told != status {

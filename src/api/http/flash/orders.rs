@@ -99,8 +99,10 @@ fn taken(gid: &Gid, lines: &[TakenLine], result: Option<OrderResult>) -> Result<
         Some(OrderResult::Unfinished { status }) => {
             (StatusCode::ACCEPTED, Some(status.map_or("unknown", |status| status.as_str())))
         }
-        Some(OrderResult::RolledBack { reason }) => {
-            let told = format!("the order was rolled back, its units are given back: {reason}");
+        Some(OrderResult::RolledBack) => {
+            // A shop may show it to the buyer, whom a service's URL and words do not concern.
+            let told =
+                "the order was rolled back, its units are given back: its transaction says why";
             return Err(Refusal::conflict("rolled_back", told).of_order(gid.as_str()));
         }
     };
