@@ -20,7 +20,8 @@ const BUCKETS_SECONDS: &[f64] = &[
 ];
 
 /// The HTTP statuses that the server sends; any other is counted as `other`.
-const HTTP_STATUSES: [u16; 13] = [200, 202, 301, 307, 400, 401, 404, 409, 413, 425, 429, 500, 503];
+const HTTP_STATUSES: [u16; 14] =
+    [200, 202, 301, 307, 400, 401, 404, 409, 413, 415, 425, 429, 500, 503];
 
 /// What is called.
 const OPS: [Op; 8] = [

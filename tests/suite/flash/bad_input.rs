@@ -273,7 +273,10 @@ async fn a_query_has_the_keys_that_are_known_each_once_and_good() {
     create(&shop, good()).await;
     for (path, field, telling) in [
         ("sales?limit=0", "limit", "from 1 to 100"),
-        ("sales?limit=x", "limit", "from 1 to 100"),
+        ("sales?limit=x", "limit", "limit is \"x\", it must be a whole number from 1 to 100"),
+        // A plus stands for a space.
+        ("sales?limit=+1", "limit", "limit is \" 1\", it must be"),
+        ("sales?limit=%2B1.5%0A", "limit", "limit is \"+1.5\\n\", it must be"),
         ("sales?after=a%2Fb", "after", "letters"),
         (
             "sales?foo=1",
@@ -306,6 +309,37 @@ async fn a_body_that_no_request_can_need_is_refused_before_it_is_looked_into() {
         );
     }
     assert_eq!(shop.everything(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_an_encoding_is_refused_as_such() {
+    let shop = Shop::start(&[]).await;
+    let send = async |method: Method, path: &str, encoding: &'static str, body: Vec<u8>| {
+        let request = crate::support::server::client()
+            .request(method, format!("{}/api/flash/sales{path}", shop.base()))
+            .header("content-encoding", encoding)
+            .body(body);
+        let response = request.send().await.expect("an answer");
+        let taken = response.headers().get("accept-encoding").cloned();
+        (response.status(), taken, response.json::<Value>().await.expect("JSON"))
+    };
+    for (method, path) in [
+        (Method::POST, ""),
+        (Method::PATCH, "/s"),
+        (Method::POST, "/s/restock"),
+        (Method::POST, "/s/close"),
+        (Method::POST, "/s/orders"),
+    ] {
+        let (status, taken, told) = send(method, path, "gzip", b"\x1f\x8b\x08\0".to_vec()).await;
+        assert_eq!((status.as_u16(), &told["reason"]), (415, &json!("encoded_body")), "{path}");
+        let message = told["message"].as_str().expect("a text");
+        assert!(message.contains("Content-Encoding \"gzip\""), "{told}");
+        assert_eq!(taken.expect("what is taken"), "identity");
+    }
+    assert_eq!(shop.everything(), []);
+    let (status, _, told) =
+        send(Method::POST, "", "Identity", good().to_string().into_bytes()).await;
+    assert_eq!(status, 200, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

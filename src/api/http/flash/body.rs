@@ -1,10 +1,16 @@
 //! The body of a request of flash sales, and nothing beside it.
 
-use axum::extract::{FromRef, FromRequest, Query, Request};
+use axum::{
+    extract::{FromRef, FromRequest, Query, Request},
+    http::{HeaderMap, header::CONTENT_ENCODING},
+};
 use bytes::Bytes;
 
 use super::{query, refusal::Refusal};
-use crate::api::http::body::{BodyLimit, RequestBody};
+use crate::{
+    api::http::body::{BodyLimit, RequestBody},
+    model::quoted,
+};
 
 /// No request that can be right is longer. To look into a longer one only to refuse it would hold up the
 /// other connections of its thread.
@@ -26,9 +32,21 @@ where
             let pairs = Query::try_from_uri(request.uri());
             query::check(&pairs.map_err(|error| Refusal::bad("", error.body_text()))?, &[])?;
         }
+        check_encoding(request.headers())?;
         let setting = BodyLimit::from_ref(state);
         let limit = if setting.bytes_max < LIMIT.bytes_max { setting } else { LIMIT };
         let RequestBody(body) = RequestBody::read(request, limit).await?;
         Ok(Self(body))
     }
+}
+
+/// A packed body would be told as one that is not JSON.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(()) };
+    let encoding = encoding.as_bytes().trim_ascii();
+    if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
+        return Ok(());
+    }
+    let found = String::from_utf8_lossy(encoding);
+    Err(Refusal::encoded_body(quoted(&found)))
 }

@@ -69,6 +69,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "unknown_sale", told)
     }
 
+    /// The body is packed, or encoded otherwise.
+    pub(super) fn encoded_body(encoding: &str) -> Self {
+        let told = format!("the body has the Content-Encoding {encoding:?}: send it without one");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded_body", told)
+    }
+
     /// There is no such path below `/api/flash`, or it has not this method.
     pub(in crate::api::http) fn unknown_path() -> Self {
         let told = "there is no such path, or not with this method: see /api/flash/openapi.json";
@@ -101,8 +107,6 @@ impl Refusal {
 impl From<ServiceError> for Refusal {
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::Failure(message) => Self::conflict("failed", message),
-            ServiceError::Ongoing(message) => Self::conflict("ongoing", message),
             ServiceError::Invalid(message) => Self::bad("", message),
             ServiceError::TooBusy { message, retry_after } => {
                 Self { retry_after: Some(retry_after), ..Self::crowded(message) }
@@ -111,7 +115,10 @@ impl From<ServiceError> for Refusal {
                 let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
                 Self { retry_after: Some(retry_after), ..refusal }
             }
-            ServiceError::Internal(message) => {
+            // A transaction's answers, of which neither is one of sales and orders.
+            ServiceError::Failure(message)
+            | ServiceError::Ongoing(message)
+            | ServiceError::Internal(message) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
             }
         }
@@ -134,6 +141,11 @@ impl IntoResponse for Refusal {
         if let Some(span) = self.retry_after {
             let seconds = HeaderValue::from(whole_seconds(span));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // RFC 9110, section 15.5.16: what would have been taken.
+            let none = HeaderValue::from_static("identity");
+            response.headers_mut().insert(header::ACCEPT_ENCODING, none);
         }
         response
     }

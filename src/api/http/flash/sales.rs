@@ -109,7 +109,7 @@ pub(in crate::api::http) async fn list<S: Store + FlashStore, C: Caller, K: Cloc
         number.ok_or_else(|| {
             let found = quoted(limit);
             let told =
-                format!("limit is {found}, it must be a whole number from 1 to {SALES_PAGE_MAX}");
+                format!("limit is {found:?}, it must be a whole number from 1 to {SALES_PAGE_MAX}");
             Refusal::bad("limit", told)
         })
     });
