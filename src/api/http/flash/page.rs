@@ -81,4 +81,10 @@ mod tests {
         // The name of SVG, and of nothing to load.
         assert_eq!(text.matches("http:").count(), 1);
     }
+
+    #[test]
+    fn the_style_knows_how_long_a_figure_is() {
+        assert!(SCRIPT.contains("setProperty('--n', text.length)"));
+        assert!(STYLE.contains("100cqi / (.68 * var(--n"));
+    }
 }

@@ -253,7 +253,7 @@
     for (const [id, value] of Object.entries(figures)) {
       const text = value === null ? '–' : number.format(value);
       put(id, text);
-      at(id).classList.toggle('long', text.length > 9);
+      at(id).style.setProperty('--n', text.length);
     }
     shares(at('bar'), sum);
     table(items, sum);
