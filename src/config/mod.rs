@@ -110,7 +110,9 @@ settings! {
     /// How long Redis may take to answer; it must be shorter than `lease`.
     redis_timeout: Duration = "2s", Span { min: "10ms", max: "1m" };
 
-    /// Span between the rounds of a transaction that says nothing of it.
+    /// Span until the next round of a transaction that says nothing of it: after ONGOING just this,
+    /// after an error twice this, and twice as long again after each further error in a row. A shorter
+    /// timeout of the transaction stands for it.
     retry_interval: Duration = "10s", Span { min: "1ms", max: "1d" };
 
     /// How long a call of a branch may take, where the transaction says nothing of it.

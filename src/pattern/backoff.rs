@@ -15,8 +15,8 @@ pub fn base(options: &Options, policy: &Policy) -> Duration {
     }
 }
 
-/// `base` doubled once for each round in a row that ended in an error, up to `max`; never less than
-/// `base`.
+/// `base` doubled once for each round in a row that ended in an error, the last one included, up to
+/// `max`; never less than `base`. So the first wait after an error is twice `base`.
 pub fn delay(base: Duration, error_rounds: u32, max: Duration) -> Duration {
     let factor = 2u32.checked_pow(error_rounds).unwrap_or(u32::MAX);
     base.saturating_mul(factor).min(max).max(base)

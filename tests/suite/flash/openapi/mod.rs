@@ -1,11 +1,17 @@
 //! The document of the routes: it has them all, and what is sent and answered is as it says.
 
+mod schema;
+
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use self::schema::{at, check};
 use super::shop::{Shop, payment, shoes};
 use crate::support::{
     participant::{Answer, Participant},
+    redis::fresh_name,
     server::Reply,
 };
 
@@ -17,104 +23,26 @@ async fn document(shop: &Shop) -> Value {
     reply.json()
 }
 
-/// What `reference` points to.
-fn at<'a>(document: &'a Value, reference: &str) -> &'a Value {
-    let path = reference.strip_prefix('#').expect("a local reference");
-    document.pointer(path).unwrap_or_else(|| panic!("{reference} leads nowhere"))
+/// What the document says of `route`'s answer with `status`.
+fn response<'a>(document: &'a Value, (method, path): (&str, &str), status: u16) -> &'a Value {
+    let response = &document["paths"][path][method]["responses"][status.to_string()];
+    assert!(!response.is_null(), "{method} {path} says nothing of {status}");
+    response["$ref"].as_str().map_or(response, |reference| at(document, reference))
 }
 
-fn has_type(value: &Value, name: &str) -> bool {
-    match name {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => panic!("{name} is no type that the document uses"),
-    }
+/// Each operation as its method, its path and what is said of it.
+fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = document["paths"].as_object().expect("paths").iter();
+    paths.flat_map(|(path, operations)| {
+        let operations = operations.as_object().expect("operations").iter();
+        operations.map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
+    })
 }
 
-/// Checks `value` by as much of JSON Schema as the document uses.
-fn check(document: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
-    let wrong = |what: &str| Err(format!("{path}: {what}: {value}"));
-    if let Some(reference) = schema["$ref"].as_str() {
-        check(document, at(document, reference), value, path)?;
-    }
-    let kind = &schema["type"];
-    let kinds = kind.as_array().map_or_else(|| std::slice::from_ref(kind), Vec::as_slice);
-    let types: Vec<_> = kinds.iter().filter_map(Value::as_str).collect();
-    if !types.is_empty() && !types.iter().any(|name| has_type(value, name)) {
-        return wrong("another type");
-    }
-    if schema["enum"].as_array().is_some_and(|all| !all.contains(value)) {
-        return wrong("none of the words");
-    }
-    if let Some(text) = value.as_str() {
-        let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
-        let fits = match schema["pattern"].as_str() {
-            Some("^[A-Za-z0-9._-]+$") => text.chars().all(is_plain),
-            Some("^flash:") => text.starts_with("flash:"),
-            Some(other) => panic!("{other} is no pattern that is known here"),
-            None => true,
-        };
-        let is_time = schema["format"] != "date-time" || text.ends_with('Z') || text.contains('+');
-        let length = text.chars().count() as u64;
-        let is_short = schema["minLength"].as_u64().is_some_and(|least| length < least);
-        let is_long = schema["maxLength"].as_u64().is_some_and(|most| length > most);
-        if !fits || !is_time || is_short || is_long {
-            return wrong("another text");
-        }
-    }
-    if let Some(number) = value.as_u64() {
-        let is_small = schema["minimum"].as_u64().is_some_and(|least| number < least);
-        let is_large = schema["maximum"].as_u64().is_some_and(|most| number > most);
-        if is_small || is_large {
-            return wrong("out of bounds");
-        }
-    } else if value.is_i64() && !schema["minimum"].is_null() {
-        return wrong("negative");
-    }
-    if let Some(list) = value.as_array() {
-        let is_short = schema["minItems"].as_u64().is_some_and(|least| (list.len() as u64) < least);
-        let is_long = schema["maxItems"].as_u64().is_some_and(|most| list.len() as u64 > most);
-        if is_short || is_long {
-            return wrong("too short or too long");
-        }
-        for (number, entry) in list.iter().enumerate() {
-            check(document, &schema["items"], entry, &format!("{path}[{number}]"))?;
-        }
-    }
-    if let Some(object) = value.as_object() {
-        for name in schema["required"].as_array().into_iter().flatten() {
-            if !object.contains_key(name.as_str().expect("a name")) {
-                return wrong(&format!("{name} is missing"));
-            }
-        }
-        for (name, entry) in object {
-            let path = format!("{path}.{name}");
-            match schema["properties"].get(name) {
-                Some(schema) => check(document, schema, entry, &path)?,
-                None if schema["additionalProperties"] == json!(false) => {
-                    return wrong(&format!("{name} is unknown"));
-                }
-                None => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The schema of what `route` answers with `status`.
-fn reply_schema<'a>(document: &'a Value, (method, path): (&str, &str), status: u16) -> &'a Value {
-    let operation = &document["paths"][path][method];
-    let mut response = &operation["responses"][status.to_string()];
-    if let Some(reference) = response["$ref"].as_str() {
-        response = at(document, reference);
-    }
-    let schema = &response["content"]["application/json"]["schema"];
-    assert!(!schema.is_null(), "{method} {path} says nothing of {status}");
-    schema
+/// The examples of a body: `example`, or the values of `examples`.
+fn examples(content: &Value) -> impl Iterator<Item = &Value> {
+    let many = content["examples"].as_object().into_iter().flat_map(|all| all.values());
+    content.get("example").into_iter().chain(many.map(|it| &it["value"]))
 }
 
 /// Sends `body`, and checks the answer; and the body, unless it is refused as wrong.
@@ -130,8 +58,12 @@ async fn ask(
     let text = if body.is_null() { String::new() } else { body.to_string() };
     let reply = shop.send(method, path, "application/json", text).await;
     assert_eq!(reply.status, status, "{route:?}: {reply:?}");
-    let schema = reply_schema(document, route, status);
-    check(document, schema, &reply.json(), "reply")
+    let told = response(document, route, status);
+    for (name, header) in told["headers"].as_object().into_iter().flatten() {
+        assert_eq!(header["required"], json!(true), "{route:?} {status}");
+        assert_ne!(reply.header(name), "", "{route:?}: no {name} in {reply:?}");
+    }
+    check(document, &told["content"]["application/json"]["schema"], &reply.json(), "reply")
         .unwrap_or_else(|told| panic!("{route:?} {told}"));
     let asked = &document["paths"][route.1][route.0]["requestBody"]["content"];
     let asked = &asked["application/json"]["schema"];
@@ -148,12 +80,13 @@ const RESTOCK: &str = "/api/flash/sales/{id}/restock";
 const CLOSE: &str = "/api/flash/sales/{id}/close";
 const RECONCILE: &str = "/api/flash/sales/{id}/reconcile";
 const ORDERS: &str = "/api/flash/sales/{id}/orders";
+const STOCK: &str = "/api/flash/stock/{sale}/{item}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_has_every_route_and_no_other() {
     let shop = Shop::start(&[]).await;
     let document = document(&shop).await;
-    let table = include_str!("../../../src/api/http/mod.rs");
+    let table = include_str!("../../../../src/api/http/mod.rs");
     let mut routes: Vec<(String, String)> = table
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix('.'))
@@ -164,12 +97,9 @@ async fn it_has_every_route_and_no_other() {
         })
         .filter(|(_, path)| path.starts_with("/api/flash/") || path == "/flash")
         .collect();
-    let mut known = Vec::new();
-    for (path, operations) in document["paths"].as_object().expect("paths") {
-        for method in operations.as_object().expect("operations").keys() {
-            known.push((method.clone(), path.clone()));
-        }
-    }
+    let mut known: Vec<_> = operations(&document)
+        .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
+        .collect();
     routes.sort();
     known.sort();
     assert_eq!(known, routes);
@@ -247,8 +177,169 @@ async fn what_is_sent_and_answered_is_as_it_says() {
         .await;
 
     ask(&shop, doc, ("post", RECONCILE), "/api/flash/sales/s/reconcile", json!(null), 200).await;
+    let path = "/api/flash/sales/s/reconcile?x=1";
+    ask(&shop, doc, ("post", RECONCILE), path, json!(null), 400).await;
+    let stock = |op: &str, take: u64| {
+        format!(
+            "/api/flash/stock/s/shoe?take={take}&buyer=b&gid=g-{take}&branch_id=01&op={op}&trans_type=tcc"
+        )
+    };
+    for (op, take, status) in
+        [("try", 1, 200), ("confirm", 1, 200), ("cancel", 1, 409), ("try", 9, 409)]
+    {
+        ask(&shop, doc, ("post", STOCK), &stock(op, take), json!(null), status).await;
+    }
+    ask(&shop, doc, ("post", STOCK), &stock("undo", 1), json!(null), 400).await;
     let close = json!({"request_id": "r6"});
     ask(&shop, doc, ("post", CLOSE), "/api/flash/sales/s/close", close, 200).await;
     let late = json!({"request_id": "r7", "items": [{"id": "shoe", "add": 1}]});
     ask(&shop, doc, ("post", RESTOCK), "/api/flash/sales/s/restock", late, 409).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn null_is_taken_where_it_says_so_and_nowhere_else() {
+    let shop = Shop::start(&[]).await;
+    let doc = &document(&shop).await;
+    let fields = |name: &str| doc["components"]["schemas"][name]["properties"].as_object();
+    let content = |route: (&str, &str)| {
+        doc["paths"][route.1][route.0]["requestBody"]["content"]["application/json"].clone()
+    };
+    for (route, path, name) in [
+        (("post", SALES), SALES, "NewSale"),
+        (("patch", SALE), "/api/flash/sales/spring", "SaleChanges"),
+        (("post", ORDERS), "/api/flash/sales/spring/orders", "NewOrder"),
+    ] {
+        let content = content(route);
+        ask(&shop, doc, route, path, content["example"].clone(), 200).await;
+        for field in fields(name).expect("fields").keys() {
+            let mut body = content["example"].clone();
+            for (key, id) in [("request_id", format!("{name}-{field}")), ("id", field.clone())] {
+                if body.get(key).is_some() {
+                    body[key] = json!(id);
+                }
+            }
+            if name == "NewOrder" {
+                body = shoes(&fresh_name(), &fresh_name(), 1);
+            }
+            body[field] = json!(null);
+            let is_good = check(doc, &content["schema"], &body, "request").is_ok();
+            ask(&shop, doc, route, path, body, if is_good { 200 } else { 400 }).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_requests_are_as_it_says() {
+    let shop = Shop::start(&[]).await;
+    let doc = &document(&shop).await;
+    let route = ("post", SALES);
+    let url = |bytes: usize| format!("http://h/{}", "x".repeat(bytes - "http://h/".len()));
+    for (number, (field, value, status)) in [
+        ("steps", json!([{"action": url(16_384), "compensate": ""}]), 200),
+        ("steps", json!([{"action": url(16_385)}]), 400),
+        ("steps", json!([{"action": "HTTP://h/"}]), 400),
+        ("steps", json!([{"action": "stock://s/shoe?take=1&buyer=b"}]), 400),
+        ("steps", json!([{"action": "http://h", "compensate": "topic://paid"}]), 400),
+        ("orders_in_work_max", json!(1), 200),
+        ("request_id", json!("\u{80}"), 400),
+        ("request_id", json!("a\u{e9}\u{2028}"), 200),
+        ("id", json!(".."), 400),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = json!({
+            "request_id": fresh_name(),
+            "id": format!("s{number}"),
+            "items": [{"id": "shoe", "stock": 1}],
+            "hold_seconds": 60,
+        });
+        body[field] = value;
+        ask(&shop, doc, route, SALES, body, status).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_examples_are_as_it_says_and_can_be_sent() {
+    let shop = Shop::start(&[]).await;
+    let doc = &document(&shop).await;
+    let json_of = |it: &Value| it["content"]["application/json"].clone();
+    for (method, path, operation) in operations(doc) {
+        let mut contents = vec![json_of(&operation["requestBody"])];
+        for status in operation["responses"].as_object().expect("answers").keys() {
+            let status = status.parse().expect("a number");
+            contents.push(json_of(response(doc, (method, path), status)));
+        }
+        for content in &contents {
+            for example in examples(content) {
+                check(doc, &content["schema"], example, "example")
+                    .unwrap_or_else(|told| panic!("{method} {path} {told}"));
+            }
+        }
+        // The document itself, and the page, need none.
+        let is_shown = path == "/flash" || path.ends_with("openapi.json");
+        for content in contents.iter().take(2).filter(|it| !it.is_null() && !is_shown) {
+            assert!(examples(content).next().is_some(), "{method} {path}: {content}");
+        }
+    }
+    for route in [
+        ("post", SALES),
+        ("get", SALES),
+        ("get", SALE),
+        ("post", ORDERS),
+        ("patch", SALE),
+        ("post", RESTOCK),
+        ("post", CLOSE),
+        ("post", RECONCILE),
+    ] {
+        let body = json_of(&doc["paths"][route.1][route.0]["requestBody"])["example"].clone();
+        ask(&shop, doc, route, &route.1.replace("{id}", "spring"), body, 200).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_the_reasons_of_each_answer_as_the_readme_has() {
+    let shop = Shop::start(&["--api-token", "secret"]).await;
+    let reply = crate::support::server::client()
+        .get(format!("{}/api/flash/openapi.json", shop.base()))
+        .bearer_auth("secret");
+    let doc = reply.send().await.expect("an answer").json::<Value>().await.expect("JSON");
+    let words = |list: &Value| -> Vec<String> {
+        let words = list.as_array().into_iter().flatten();
+        words.map(|it| it.as_str().expect("a word").to_owned()).collect()
+    };
+    // Of paths and methods that it does not have.
+    let mut told = BTreeSet::from([("404".to_owned(), "unknown_path".to_owned())]);
+    for (method, path, operation) in operations(&doc) {
+        for status in operation["responses"].as_object().expect("answers").keys() {
+            let answer = response(&doc, (method, path), status.parse().expect("a number"));
+            let schema = &answer["content"]["application/json"]["schema"];
+            if schema["$ref"] == json!("#/components/schemas/Refusal") {
+                let reasons = words(&schema["properties"]["reason"]["enum"]);
+                assert!(!reasons.is_empty(), "{method} {path} {status}");
+                told.extend(reasons.into_iter().map(|reason| (status.clone(), reason)));
+            }
+        }
+    }
+    let all = words(&doc["components"]["schemas"]["Refusal"]["properties"]["reason"]["enum"]);
+    let said: BTreeSet<_> = told.iter().map(|(_, reason)| reason.clone()).collect();
+    assert_eq!(said, all.into_iter().collect());
+    let readme: BTreeSet<_> = include_str!("../../../../README.md")
+        .lines()
+        .skip_while(|line| !line.starts_with("| status | reason |"))
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| "))
+        .flat_map(|line| {
+            let (status, rest) = line.split_once(" | ").expect("a status");
+            let reasons = rest.split(" | ").next().expect("reasons").split(", ");
+            reasons.map(|it| (status.to_owned(), it.trim_matches('`').to_owned()))
+        })
+        .collect();
+    assert_eq!(told, readme);
+    let refused = shop.get("/api/flash/sales").await;
+    let unauthorized = response(&doc, ("get", SALES), 401);
+    check(&doc, &unauthorized["content"]["application/json"]["schema"], &refused.json(), "reply")
+        .expect("as it says");
+    assert!(unauthorized["headers"]["WWW-Authenticate"].is_object());
+    assert!(refused.header("www-authenticate").starts_with("Bearer "), "{refused:?}");
 }
