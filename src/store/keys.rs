@@ -96,6 +96,11 @@ impl Keys {
         self.number(self.shard_of(gid))
     }
 
+    /// The slot of all keys of a shard.
+    pub(super) fn slot_of_shard(&self, shard: usize) -> u16 {
+        slot_of(self.number(shard).start.as_bytes())
+    }
+
     /// A shard by its number; numbers beyond the last begin anew.
     pub(super) fn number(&self, shard: usize) -> &Shard {
         &self.shards[shard % self.shards.len()]

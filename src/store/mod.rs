@@ -22,7 +22,7 @@ pub mod scripts;
 mod servers;
 mod topics;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::model::{Gid, Timestamp, Token, Topic};
 
@@ -168,6 +168,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The shard of `gid`.
     fn shard_of(&self, gid: &Gid) -> usize;
+
+    /// The Redis process that has `shard` at this moment, by its address; `None` where there is only
+    /// one, or none has it. Shards of one process are there, and away, together.
+    fn server_of(&self, shard: usize) -> Option<Arc<str>>;
 
     /// A claim's first step: puts the scores of at most `limit` due ones of a shard to the end of a
     /// lease that starts now.

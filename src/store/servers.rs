@@ -26,6 +26,8 @@ pub(super) struct Node {
     hot: Line,
     calm: Line,
     pub(super) bodies: Bodies,
+    /// Its address, for comparing and for logs.
+    pub(super) name: Arc<str>,
     /// What is known of its clock, where there are several.
     pub(super) clock: Option<Arc<MasterClock>>,
 }
@@ -41,6 +43,7 @@ impl Node {
             hot: Line::new(client.clone()),
             calm: Line::new(client.clone()),
             bodies: Bodies::new(client, body_timeout)?,
+            name: client.get_connection_info().addr().to_string().into(),
             clock,
         })
     }
@@ -111,6 +114,15 @@ impl Servers {
         match self {
             Self::Single(node) => attempt.try_on(node, false, total.min(each)).await,
             Self::Cluster(cluster) => cluster.send(attempt, total, each).await,
+        }
+    }
+
+    /// The address of the master of the slot that `slot` answers; `None` if there is only one server,
+    /// or none has the slot.
+    pub(super) fn name_of(&self, slot: impl FnOnce() -> u16) -> Option<Arc<str>> {
+        match self {
+            Self::Single(_) => None,
+            Self::Cluster(cluster) => cluster.name_of(slot()),
         }
     }
 

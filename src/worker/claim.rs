@@ -1,86 +1,120 @@
 //! Finds due transactions and takes them: with a timer for the next one that is known, and a look
 //! at each shard in turn, which finds what other nodes left.
+//!
+//! Looks wait for nobody: a shard that does not answer holds up no other ([`super::outage`]).
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    stream::{FuturesUnordered, StreamExt},
 };
 
-use futures_util::future::join_all;
-
-use super::{Held, Place, Worker, agenda::Agendum};
+use super::{Held, Place, Worker, agenda::Agendum, outage::Failed};
 use crate::{
     branch::Caller,
     clock::Clock,
     cores::{Cores, Seat},
     model::{Gid, Timestamp},
-    store::{Claimed, Store, StoreError, TakeReply},
+    store::{Claimed, Store, TakeReply},
 };
 
 /// The most that one look at one shard claims.
 const CLAIM_MAX: usize = 100;
 
-/// Between tries while Redis is away.
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// A look that takes longer gives the places back that it has: it may hang for as long as Redis is
+/// given.
+const HANGS_AFTER: Duration = Duration::from_millis(500);
 
 impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
     pub(super) async fn claim_until_drained(self: &Arc<Self>, cores: &Cores) {
-        loop {
-            if self.is_draining() {
-                return;
+        let look_every = self.settings.look_every;
+        let mut looks = FuturesUnordered::new();
+        let mut outages = FuturesUnordered::new();
+        let mut failed = Vec::new();
+        let mut has_looked = false;
+        while !self.is_draining() {
+            // Sends what was begun below. All that was answered meanwhile counts before the agenda is
+            // asked again: so what is due at the same time is looked at in one call.
+            while let Some(Some(looked)) = looks.next().now_or_never() {
+                failed.extend(Result::err(looked));
             }
-            let look_every = self.settings.look_every;
-            match self.agenda.next(self.clock.redis_now(), self.clock.monotonic(), look_every) {
-                Agendum::Look(shards) => {
-                    if let Err(error) = self.look_at(&shards, cores).await {
-                        self.wait_for_redis(&error).await;
-                    } else if self.places.available_permits() == 0 {
-                        self.wait_for_a_place().await;
+            let lost = self.lost(std::mem::take(&mut failed));
+            outages.extend(lost.into_iter().map(|shards| self.until_back(shards)));
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            self.metrics.backlog.set(self.backlog() as f64);
+            // What is due stays due: a look every now and then says how much it is.
+            let is_full = has_looked && self.places.available_permits() == 0;
+            let wait = if is_full {
+                look_every
+            } else {
+                match self.agenda.next(self.clock.redis_now(), self.clock.monotonic(), look_every) {
+                    Agendum::Look(shards) => {
+                        let each = self.places.available_permits() / shards.len().max(1);
+                        let each = each.clamp(1, CLAIM_MAX);
+                        looks.extend(shards.iter().map(|&shard| self.look_at(shard, each, cores)));
+                        has_looked = true;
+                        continue;
                     }
+                    Agendum::Wait(span) => span,
                 }
-                Agendum::Wait(span) => {
-                    tokio::select! {
-                        biased;
-                        () = self.draining.cancelled() => return,
-                        () = self.agenda.sooner() => {}
-                        () = self.clock.sleep(span) => {}
-                    }
-                }
+            };
+            tokio::select! {
+                biased;
+                () = self.draining.cancelled() => {}
+                Some(looked) = looks.next() => failed.extend(Result::err(looked)),
+                Some(()) = outages.next() => {}
+                _place = self.place(), if is_full => has_looked = false,
+                () = self.agenda.sooner(), if !is_full => {}
+                () = self.clock.sleep(wait) => has_looked = false,
             }
         }
+        // What they claim is held by this node, and is to be handed back.
+        while looks.next().await.is_some() {}
     }
 
-    /// Claims what is due in `shards`, as far as there are places. The places are taken first, so
-    /// that nothing is claimed that then waits.
-    async fn look_at(self: &Arc<Self>, shards: &[usize], cores: &Cores) -> Result<(), StoreError> {
-        let each = (self.places.available_permits() / shards.len().max(1)).clamp(1, CLAIM_MAX);
-        let looks =
-            join_all(shards.iter().map(|&shard| self.look_at_one(shard, each, cores))).await;
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        self.metrics.backlog.set(self.backlog() as f64);
-        looks.into_iter().collect()
-    }
-
-    async fn look_at_one(
+    /// Claims what is due in `shard`, at most `limit` and as far as there are places. The places are
+    /// taken first, so that nothing is claimed that then waits.
+    async fn look_at(
         self: &Arc<Self>,
         shard: usize,
         limit: usize,
         cores: &Cores,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Failed> {
         let mut places = Vec::with_capacity(limit);
         while places.len() < limit
             && let Some(place) = self.try_place()
         {
             places.push(place);
         }
+        let server = self.store.server_of(shard);
         let deadline = self.deadline();
-        let claimed = self.store.claim_due(shard, self.settings.lease, places.len()).await?;
-        self.is_redis_there.store(true, Ordering::Relaxed);
-        self.agenda.left(shard, claimed.left_due);
-        if let Some(next) = claimed.next {
-            self.agenda.put(shard, next);
-        }
-        for (due, place) in claimed.due.into_iter().zip(places) {
+        let claimed = {
+            let claiming = self.store.claim_due(shard, self.settings.lease, places.len());
+            let mut claiming = pin!(claiming);
+            tokio::select! {
+                biased;
+                claimed = &mut claiming => claimed,
+                () = self.clock.sleep(HANGS_AFTER) => {
+                    places.clear();
+                    claiming.await
+                }
+            }
+        };
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                self.agenda.failed(shard);
+                return Err(Failed { shard, server, error });
+            }
+        };
+        self.agenda.answered(shard, claimed.left_due, claimed.next);
+        for due in claimed.due {
+            let Some(place) = places.pop().or_else(|| self.try_place()) else {
+                // Its lease ends, then it is due again.
+                tracing::debug!(shard, "a late answer found no place");
+                break;
+            };
             self.metrics.due_lag.record(self.clock.redis_now().since(due.due_at));
             self.take(due, place, deadline, cores.seat());
         }
@@ -128,39 +162,6 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
                 self.metrics.unreadable.increment(1);
                 tracing::error!(gid = %gid.printable(), %error, "a transaction cannot be taken: put off");
             }
-        }
-    }
-
-    /// What is due stays due: a look every now and then says how much it is.
-    async fn wait_for_a_place(&self) {
-        tokio::select! {
-            biased;
-            _place = self.place() => {}
-            () = self.clock.sleep(self.settings.look_every) => {}
-        }
-    }
-
-    /// Waits until Redis answers again, then one lease longer: holders renew first.
-    async fn wait_for_redis(&self, error: &StoreError) {
-        self.is_redis_there.store(false, Ordering::Relaxed);
-        tracing::warn!(%error, "nothing can be claimed");
-        loop {
-            tokio::select! {
-                biased;
-                () = self.draining.cancelled() => return,
-                () = self.clock.sleep(TRY_AGAIN_AFTER) => {}
-            }
-            // Claims nothing, but shows whether a claim would be answered.
-            if self.store.claim_due(0, self.settings.lease, 0).await.is_ok() {
-                break;
-            }
-        }
-        self.is_redis_there.store(true, Ordering::Relaxed);
-        tracing::warn!("Redis answers again: holds are renewed, and claims go on a lease later");
-        tokio::select! {
-            biased;
-            () = self.draining.cancelled() => {}
-            () = self.clock.sleep(self.settings.lease) => {}
         }
     }
 }

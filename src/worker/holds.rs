@@ -110,13 +110,12 @@ impl Holds {
         }
     }
 
-    /// Those whose deadline comes before `deadline`.
-    pub(super) fn ending_before(&self, deadline: Duration) -> Vec<Arc<Hold>> {
-        let is_ending = |hold: &&Arc<Hold>| hold.deadline() < deadline;
-        let mut ending: Vec<_> = self.lock().values().filter(is_ending).cloned().collect();
+    /// Those that are `wanted`.
+    pub(super) fn those(&self, wanted: impl Fn(&Hold) -> bool) -> Vec<Arc<Hold>> {
+        let mut those: Vec<_> = self.lock().values().filter(|it| wanted(it)).cloned().collect();
         // In an order, so that a simulation from a seed repeats itself.
-        ending.sort_unstable_by(|one, next| one.gid.cmp(&next.gid));
-        ending
+        those.sort_unstable_by(|one, next| one.gid.cmp(&next.gid));
+        those
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Gid, Arc<Hold>>> {

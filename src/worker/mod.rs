@@ -3,6 +3,7 @@
 //!
 //! - `claim`: finds due transactions, with a timer for the next one and a look at each shard at
 //!   least once a second
+//! - `outage`: which shards do not answer, and when they do again
 //! - `round`: one transaction from its hold to its rest or end
 //! - `holds`: what this node holds, and until when it may call without asking
 //! - `leases`: renews the holds in bulk
@@ -15,22 +16,14 @@ mod agenda;
 mod claim;
 mod holds;
 mod leases;
+mod outage;
 mod round;
 mod write;
 
 pub use holds::Hold;
 pub use round::RoundEnd;
 
-use std::{
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -125,7 +118,6 @@ pub struct Worker<S, C, K> {
     giving_up: CancellationToken,
     /// Nothing is done any more.
     stopped: CancellationToken,
-    is_redis_there: AtomicBool,
 }
 
 impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
@@ -167,7 +159,6 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
             draining: CancellationToken::new(),
             giving_up: CancellationToken::new(),
             stopped: CancellationToken::new(),
-            is_redis_there: AtomicBool::new(true),
         })
     }
 
@@ -247,9 +238,9 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         self.agenda.left_in_all()
     }
 
-    /// Whether Redis answered when this node last looked.
+    /// Whether Redis, or any server of a Cluster, answered when this node last looked.
     pub fn is_redis_there(&self) -> bool {
-        self.is_redis_there.load(Ordering::Relaxed)
+        self.agenda.is_any_there()
     }
 
     /// `gid` is due at `at`: this node will claim it then.

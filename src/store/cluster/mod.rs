@@ -151,6 +151,11 @@ impl Cluster {
         self.map().masters_of(slots)
     }
 
+    /// The address of the master of `slot`.
+    pub(super) fn name_of(&self, slot: u16) -> Option<Arc<str>> {
+        self.map().master(slot).map(|node| Arc::clone(&node.name))
+    }
+
     /// For each of `slots` the place of its master among `masters`, which [`Cluster::masters_of`]
     /// answered.
     pub(super) fn places_in(

@@ -93,7 +93,8 @@ impl ConnectError {
 
 impl RedisStore {
     /// Connects to `url` (`redis://…`, `redis+unix://…`), which names a single Redis or any node of a
-    /// Cluster, sees that it can be used, and loads the scripts. To be called in a runtime, in which
+    /// Cluster, sees that it can be used, and loads the scripts. Masters of a Cluster that do not answer
+    /// are left for later, but for that of the key that describes the deployment. To be called in a runtime, in which
     /// the store's tasks then run. Redis's time is told to `clock`, now and with each answer.
     ///
     /// # Errors
@@ -142,10 +143,14 @@ impl RedisStore {
                 ConnectError::Unreachable(format!("no master of the Cluster has the slot {slot}"))
             })?;
             let asked = Asked { node, timeout: redis_timeout };
-            asked.check_server().await?;
-            asked.load_scripts().await?;
-            shared.observe(node, asked.time().await?);
-            Ok(())
+            match asked.make_ready(&shared).await {
+                // The others serve, as when it goes away later; it is told the scripts when it is back.
+                Err(error) if error.is_passing() && servers.is_cluster() => {
+                    tracing::warn!(%error, server = &*node.name, "a master is not there: its shards wait");
+                    Ok(())
+                }
+                done => done,
+            }
         }))
         .await?;
 
@@ -265,6 +270,14 @@ impl Asked<'_> {
     async fn check_server(&self) -> Result<ServerMode, ConnectError> {
         let info: String = self.ask(&redis::cmd("INFO")).await?;
         check_info(&info)
+    }
+
+    /// Sees that it can be used, loads the scripts, and asks it for the time.
+    async fn make_ready(&self, shared: &Shared) -> Result<(), ConnectError> {
+        self.check_server().await?;
+        self.load_scripts().await?;
+        shared.observe(self.node, self.time().await?);
+        Ok(())
     }
 
     async fn load_scripts(&self) -> Result<(), ConnectError> {

@@ -186,6 +186,10 @@ impl Store for RedisStore {
         self.keys.shard_of(gid)
     }
 
+    fn server_of(&self, shard: usize) -> Option<Arc<str>> {
+        self.servers.name_of(|| self.keys.slot_of_shard(shard))
+    }
+
     async fn claim_due(
         &self,
         shard: usize,

@@ -310,6 +310,10 @@ impl Store for FaultyStore {
         self.node.world.store.shard_of(gid)
     }
 
+    fn server_of(&self, shard: usize) -> Option<Arc<str>> {
+        self.node.world.store.server_of(shard)
+    }
+
     async fn claim_due(
         &self,
         shard: usize,

@@ -172,6 +172,10 @@ impl Store for ModelStore {
         self.shards
     }
 
+    fn server_of(&self, _shard: usize) -> Option<Arc<str>> {
+        None
+    }
+
     fn shard_of(&self, gid: &Gid) -> usize {
         bucket_of(gid).map_or_else(
             || gid.as_str().bytes().map(usize::from).sum::<usize>() % self.shards,
