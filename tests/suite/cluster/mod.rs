@@ -4,6 +4,7 @@
 //! since they move slots, or stop masters.
 
 mod again;
+mod away;
 mod definitions;
 mod failover;
 mod masters;

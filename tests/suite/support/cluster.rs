@@ -97,6 +97,11 @@ impl RedisCluster {
         &self.masters[number].server
     }
 
+    /// As [`RedisCluster::master`], to start it again.
+    pub(crate) fn master_mut(&mut self, number: usize) -> &mut RedisServer {
+        &mut self.masters[number].server
+    }
+
     /// The number of the master that `slot` was given at the start.
     pub(crate) fn first_master_of(slot: u16) -> usize {
         usize::from((slot / (SLOTS / 3)).min(2))
@@ -183,23 +188,12 @@ impl Member {
         let mut last = String::new();
         for _ in 0..20 {
             let [port, bus_port] = free_ports();
-            let (told, told_bus) = (port.to_string(), bus_port.to_string());
-            let started = RedisServer::try_start(&[
-                "--port",
-                &told,
-                "--cluster-port",
-                &told_bus,
-                "--bind",
-                "127.0.0.1",
-                "--cluster-enabled",
-                "yes",
-                "--cluster-node-timeout",
-                timeout_ms,
-                "--cluster-replica-validity-factor",
-                "0",
-                "--repl-diskless-sync-delay",
-                "0",
-            ]);
+            let arguments = format!(
+                "--port {port} --cluster-port {bus_port} --bind 127.0.0.1 --cluster-enabled yes \
+                 --cluster-node-timeout {timeout_ms} --cluster-replica-validity-factor 0 \
+                 --repl-diskless-sync-delay 0"
+            );
+            let started = RedisServer::try_start(&arguments.split(' ').collect::<Vec<_>>());
             match started {
                 Ok(server) => {
                     let mut member = Self { server, port, bus_port, id: String::new() };
