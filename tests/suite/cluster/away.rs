@@ -20,7 +20,7 @@ const AWAY: usize = 0;
 const THERE: [usize; 2] = [1, 2];
 
 /// Each shard is on the master of its number.
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 12] = [
     "--shards",
     "3",
     "--lease",
@@ -31,6 +31,8 @@ const FLAGS: [&str; 10] = [
     "200ms",
     "--backoff-max",
     "1s",
+    "--request-timeout",
+    "1m",
 ];
 
 /// Nothing waits longer in a shard that is there, on a busy machine either.
@@ -92,9 +94,10 @@ impl Scene {
             "steps": [{"action": self.bank.url("/pay"), "compensate": self.bank.url("/refund")}],
         });
         assert_eq!(node.post("/api/flash/sales", sale.to_string()).await.status, 200);
-        for number in 0..12 {
+        for number in 0..40 {
             let items = json!([{"id": "x", "take": 1}]);
-            let order = json!({"order_id": "o", "buyer": format!("b{number}"), "items": items});
+            let (id, buyer) = (format!("o{number}"), format!("b{number}"));
+            let order = json!({"order_id": id, "buyer": buyer, "items": items});
             let asked = Instant::now();
             let reply = node.post("/api/flash/sales/s/orders", order.to_string()).await;
             assert_eq!(reply.status, 200, "{reply:?}");
