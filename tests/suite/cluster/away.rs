@@ -19,12 +19,13 @@ use crate::support::{
 const AWAY: usize = 0;
 const THERE: [usize; 2] = [1, 2];
 
-/// Each shard is on the master of its number.
+/// Each shard is on the master of its number. A lease is hardly longer than a call in vain, so that it
+/// lapses if renewals wait for one.
 const FLAGS: [&str; 12] = [
     "--shards",
     "3",
     "--lease",
-    "3s",
+    "2200ms",
     "--redis-timeout",
     "2s",
     "--retry-interval",
