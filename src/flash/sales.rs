@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::upkeep::Rounds;
@@ -167,16 +168,12 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
                 known.iter().filter(|(_, it)| it.asked_at_ms.load(Ordering::Relaxed) >= since_ms);
             lately.map(|(id, it)| (id.clone(), Arc::clone(it))).collect()
         };
-        let mut sales = Vec::new();
-        for (id, known) in known {
-            let sale = match known.fresh(now) {
-                Some(sale) => Some(sale),
-                // It is said where it matters: to whoever asks for it.
-                None => self.load(&id, &known, now).await.unwrap_or_default(),
-            };
-            sales.extend(sale);
-        }
-        sales
+        let sales = known.iter().map(async |(id, known)| match known.fresh(now) {
+            Some(sale) => Some(sale),
+            // It is said where it matters: to whoever asks for it.
+            None => self.load(id, known, now).await.unwrap_or_default(),
+        });
+        join_all(sales).await.into_iter().flatten().collect()
     }
 
     /// Asks the store, or waits for the answer that another one asked for, after `asked_at`.

@@ -15,7 +15,8 @@ use tandem::{
 
 use super::{
     counts::Count,
-    faulty_store::{FaultyStore, at_once, if_not_full},
+    faulty_store::{FaultyStore, if_not_full},
+    wire::at_once,
 };
 
 impl FlashStore for FaultyStore {

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
 use tandem::{
     clock::Clock,
     model::{Gid, Mode, Status, Timestamp, Token, Topic},
@@ -26,7 +25,8 @@ use super::{
     node::{Grant, Node},
     run::AN_HOUR,
     server::policy,
-    wire::Wire,
+    weather::server_of,
+    wire::{Wire, at_once},
     world::World,
 };
 
@@ -56,7 +56,8 @@ impl FaultyStore {
         gid: &str,
         command: impl Fn(&ModelStore) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        Wire { node: &self.node, kind, gid }.send(command).await
+        let shard = Gid::new(gid).ok().map(|gid| self.shard_of(&gid));
+        Wire { node: &self.node, kind, gid, shard }.send(command).await
     }
 
     /// What a hold that is asked for now grants.
@@ -121,13 +122,6 @@ fn is_parked(world: &World, due_at: Timestamp) -> bool {
 /// What the scripts without `allow-oom` ask first.
 pub(super) fn if_not_full(world: &World) -> Result<(), StoreError> {
     if world.is_full() { Err(StoreError::Full) } else { Ok(()) }
-}
-
-/// The model's functions never wait.
-pub(super) fn at_once<T>(
-    reply: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    reply.now_or_never().unwrap_or_else(|| Err(StoreError::Unanswered("waits".to_owned())))
 }
 
 impl Store for FaultyStore {
@@ -311,7 +305,7 @@ impl Store for FaultyStore {
     }
 
     fn server_of(&self, shard: usize) -> Option<Arc<str>> {
-        self.node.world.store.server_of(shard)
+        Some(format!("server {}", server_of(shard)).into())
     }
 
     async fn claim_due(
@@ -321,8 +315,8 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> Result<ClaimedDue, StoreError> {
         let until = self.node.monotonic() + lease;
-        let claimed =
-            self.send("claim_due", "", move |s| at_once(s.claim_due(shard, lease, limit))).await?;
+        let wire = Wire { node: &self.node, kind: "claim_due", gid: "", shard: Some(shard) };
+        let claimed = wire.send(move |s| at_once(s.claim_due(shard, lease, limit))).await?;
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         claims.extend(claimed.due.iter().map(|it| (it.gid.clone(), until)));
         Ok(claimed)

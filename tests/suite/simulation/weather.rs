@@ -12,6 +12,8 @@ pub(crate) struct Weather {
     pub(crate) clears_up_at: Duration,
     /// Redis is away for all nodes between these two.
     pub(crate) outage: (Duration, Duration),
+    /// Only this one of Redis's servers is.
+    pub(crate) outage_of: Option<usize>,
     /// When Redis's clock is put forward, and by how much. Never back: no node can know of that
     /// before the next reply, so that what is delayed may be called too early.
     pub(crate) clock_jump: Option<(Duration, Duration)>,
@@ -55,6 +57,11 @@ pub(crate) struct Weather {
     pub(crate) branch_error: u64,
 }
 
+/// The server of Redis that has the shard.
+pub(crate) fn server_of(shard: usize) -> usize {
+    shard % 2
+}
+
 impl Weather {
     /// The weather of `seed`.
     pub(crate) fn of(seed: u64) -> Self {
@@ -68,6 +75,7 @@ impl Weather {
         let mut weather = Self {
             clears_up_at: Duration::from_secs(20),
             outage: (Duration::ZERO, Duration::ZERO),
+            outage_of: None,
             clock_jump: None,
             lost_request: level(10, 60),
             lost_reply: level(10, 60),
@@ -100,6 +108,7 @@ impl Weather {
         if rng.happens(150) {
             weather.clock_jump = Some((rng.up_to_ms(15_000), rng.up_to_ms(8_000)));
         }
+        weather.outage_of = [None, Some(0), Some(1)][rng.index(3)];
         weather
     }
 

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tandem::store::StoreError;
 use tokio::sync::oneshot;
 
 use crate::support::{model_store::ModelStore, rng::Rng};
 
-use super::{counts::Count, node::Node};
+use super::{counts::Count, node::Node, weather::server_of};
 
 /// How long a node waits for a reply before it calls the command unanswered.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,6 +31,8 @@ pub(crate) struct Wire<'a> {
     pub(crate) node: &'a Arc<Node>,
     pub(crate) kind: &'static str,
     pub(crate) gid: &'a str,
+    /// Where it goes, if that is known.
+    pub(crate) shard: Option<usize>,
 }
 
 /// What the way does with one command.
@@ -60,7 +63,8 @@ impl Wire<'_> {
             return Way { there: Duration::ZERO, back: Duration::ZERO, ..way };
         }
         let (outage_from, outage_to) = weather.outage;
-        let is_away = (outage_from..outage_to).contains(&world.elapsed());
+        let is_away = (outage_from..outage_to).contains(&world.elapsed())
+            && weather.outage_of.is_none_or(|server| self.shard.map(server_of) == Some(server));
         way.is_sent = !is_away && !rng.happens(weather.unreachable);
         way.is_executed = !rng.happens(weather.lost_request);
         way.is_answered = way.is_executed && !rng.happens(weather.lost_reply);
@@ -74,7 +78,7 @@ impl Wire<'_> {
         self,
         command: impl Fn(&ModelStore) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        let Self { node, kind, gid } = self;
+        let Self { node, kind, gid, .. } = self;
         let world = &node.world;
         world.counts.one(Count::StoreCall);
         node.perhaps_falter(&format!("before {kind}")).await;
@@ -160,6 +164,13 @@ impl Wire<'_> {
             Ok(Err(_)) | Err(_) => Err(StoreError::Unanswered("simulated".to_owned())),
         }
     }
+}
+
+/// The model's functions never wait.
+pub(super) fn at_once<T>(
+    reply: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    reply.now_or_never().unwrap_or_else(|| Err(StoreError::Unanswered("waits".to_owned())))
 }
 
 /// Half of the late copies come while the transaction is still in work.
