@@ -41,9 +41,10 @@ impl<S: Store, C: Caller, K: Clock> Worker<S, C, K> {
         }
         let mut all = Vec::new();
         for ((server, is_silent), (mut shards, error)) in lost {
-            if is_silent {
-                let numbers = 0..self.store.shard_count();
-                shards.extend(numbers.filter(|&shard| self.store.server_of(shard) == server));
+            let is_there = |shard: &usize| self.store.server_of(*shard) == server;
+            // Else they have moved since, and that says nothing of the others.
+            if is_silent && shards.iter().any(is_there) {
+                shards.extend((0..self.store.shard_count()).filter(is_there));
             }
             let shards = self.agenda.leave_out(shards);
             if shards.is_empty() {
