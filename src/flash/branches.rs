@@ -46,10 +46,10 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             return Ok(Reserved::Refused(Refusal::UnknownSale));
         };
         let reserve = self.reserve(&sale, branch);
-        let mut draws_left = self.draws_of(&sale, 1);
+        let mut drawing = self.drawing(&sale, buyer, std::slice::from_ref(line));
         let mut is_told = false;
         loop {
-            let tried_at = self.clock.monotonic();
+            drawing.tries(self.clock.monotonic());
             let reserved = self.store.hold(reserve.clone()).await?;
             if reserved == Reserved::Refused(Refusal::UnknownSale) && !is_told {
                 is_told = true;
@@ -57,8 +57,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
                 continue;
             }
             let Reserved::Refused(Refusal::SoldOut(_)) = reserved else { return Ok(reserved) };
-            let again = self.after_sold_out(&sale, buyer, line, tried_at, &mut draws_left);
-            if !again.await? {
+            if !self.after_sold_out(&mut drawing).await? {
                 return Ok(reserved);
             }
         }

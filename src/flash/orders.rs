@@ -74,15 +74,12 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     }
 
     async fn order_drawing(&self, sale: &Arc<Sale>, order: Order) -> Result<Ordered, StoreError> {
-        let mut draws_left = self.draws_of(sale, order.cart.lines().len());
+        let mut drawing = self.drawing(sale, &order.buyer, order.cart.lines());
         loop {
-            let tried_at = self.clock.monotonic();
+            drawing.tries(self.clock.monotonic());
             let ordered = self.store.order(order.clone()).await?;
-            let Ordered::Refused(Refusal::SoldOut(item)) = &ordered else { return Ok(ordered) };
-            let line = order.cart.lines().iter().find(|line| line.item == *item);
-            let Some(line) = line else { return Ok(ordered) };
-            let again = self.after_sold_out(sale, &order.buyer, line, tried_at, &mut draws_left);
-            if !again.await? {
+            let Ordered::Refused(Refusal::SoldOut(_)) = ordered else { return Ok(ordered) };
+            if !self.after_sold_out(&mut drawing).await? {
                 return Ok(ordered);
             }
         }
