@@ -44,7 +44,8 @@ const PATIENCE: Duration = Duration::from_millis(600);
 /// Buckets that have not answered by then are not waited for if the others have enough.
 const PROMPT: Duration = Duration::from_millis(20);
 
-/// The longest span that one draw counts for, in the window of waits.
+/// The shortest and the longest span that one draw counts for, in the window of waits.
+const SLOT_MIN: Duration = Duration::from_millis(1);
 const SLOT_MAX: Duration = Duration::from_millis(20);
 
 /// The window of waits doubles so often.
@@ -74,6 +75,8 @@ pub(super) struct Drawing<'a> {
     is_ready: bool,
     /// How often others took away what it drew.
     n_lost: u32,
+    /// It asked its bucket once more, though all buckets together had too little.
+    has_asked_twice: bool,
     n_strays: u32,
     n_shared: u32,
     /// How long its last draw took.
@@ -130,9 +133,10 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             turn: None,
             is_ready: false,
             n_lost: 0,
+            has_asked_twice: false,
             n_strays: 0,
             n_shared: 0,
-            slot: Duration::ZERO,
+            slot: SLOT_MIN,
             unheard: None,
         }
     }
@@ -187,7 +191,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             let began = self.clock.monotonic();
             let drawn = self.draw(it, &mut turn).await;
             let now = self.clock.monotonic();
-            it.slot = now.saturating_sub(began).min(SLOT_MAX);
+            it.slot = slot_of(now.saturating_sub(began));
             match drawn {
                 Err(fault) => {
                     turn.failed(now, &fault);
@@ -250,7 +254,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     async fn draw(&self, it: &mut Drawing<'_>, turn: &mut Turn<'_>) -> Result<Drawn, StoreError> {
         let buckets: Vec<_> = it.sale.all_buckets(self.store.shard_count()).collect();
         let Some(to) = buckets.get(it.number) else { return Ok(Drawn::SoldOut) };
-        for n_yields in 0.. {
+        for n_yields in 0..=YIELDS_MAX {
             self.metrics.flash_draws.increment(1);
             let started = self.clock.monotonic();
             let seen = self.look_at_all(it, &buckets).await;
@@ -280,15 +284,13 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
                 }
                 // Of two copies of an order, each at a node of its own, the other one may have it.
                 let span = self.clock.monotonic().saturating_sub(it.tried_at);
-                return Ok(if seen.has_got(it.lines, span) {
-                    Drawn::Again
-                } else {
-                    Drawn::SoldOut
-                });
+                let is_new = !std::mem::replace(&mut it.has_asked_twice, true);
+                let may_have_it = is_new && seen.has_got(it.lines, span);
+                return Ok(if may_have_it { Drawn::Again } else { Drawn::SoldOut });
             }
             turn.found_left(started, unheard.as_ref());
             if turn.is_of_items() && !senders.is_empty() && n_yields < YIELDS_MAX {
-                let slot = self.clock.monotonic().saturating_sub(started).min(SLOT_MAX);
+                let slot = slot_of(self.clock.monotonic().saturating_sub(started));
                 self.clock.sleep(self.chance(slot * 2)).await;
                 continue;
             }
@@ -322,4 +324,9 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         let by_chance = stable_hash(self.tokens.next().as_str()) % 1_024;
         window * u32::try_from(by_chance).unwrap_or(0) / 1_024
     }
+}
+
+/// What a draw that took `span` counts for.
+fn slot_of(span: Duration) -> Duration {
+    span.clamp(SLOT_MIN, SLOT_MAX)
 }

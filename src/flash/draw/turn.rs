@@ -157,3 +157,87 @@ impl Drop for Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: &str) -> ItemId {
+        ItemId::new(id).unwrap()
+    }
+
+    fn key(id: &str) -> Key {
+        Key::Item(SaleId::new("spring").unwrap(), item(id))
+    }
+
+    fn line(id: &str, take: u64) -> Line {
+        Line { item: item(id), take }
+    }
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn waited(lines: &[Line]) -> Waited<'_> {
+        Waited {
+            number: 1,
+            lines,
+            tried_at: at(10),
+            since: at(11),
+            is_over: false,
+            has_lost: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_is_told_what_was_learned_after_it_tried_and_nothing_else() {
+        let draws = Draws::default();
+        let lines = [line("hat", 1), line("shoe", 2)];
+        let it = waited(&lines);
+        let fault = StoreError::Unreachable("away".to_owned());
+
+        let mut turn = draws.turn(vec![key("hat"), key("shoe")]).await;
+        assert_eq!(turn.known_to(&it), None);
+        turn.brought(1, at(9));
+        turn.brought(2, at(12));
+        turn.found_dry(&line("shoe", 2), at(9));
+        turn.found_dry(&line("hat", 2), at(12));
+        turn.found_dry(&line("sock", 1), at(12));
+        turn.failed(at(10), &fault);
+        turn.found_left(at(12), None);
+        assert_eq!(turn.known_to(&it), None);
+
+        assert_eq!(turn.known_to(&Waited { is_over: true, ..it }), Some(Ok(false)));
+        turn.found_left(at(12), Some(&fault));
+        assert_eq!(turn.known_to(&Waited { is_over: true, ..it }), Some(Err(fault.clone())));
+        turn.failed(at(12), &fault);
+        assert_eq!(turn.known_to(&it), Some(Err(fault)));
+        turn.found_dry(&line("shoe", 1), at(12));
+        assert_eq!(turn.known_to(&it), Some(Ok(false)));
+        turn.brought(1, at(12));
+        assert_eq!(turn.known_to(&it), Some(Ok(true)));
+        assert_eq!(turn.known_to(&Waited { has_lost: true, ..it }), Some(Ok(false)));
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_has_the_turn_and_what_nobody_waits_for_is_forgotten() {
+        let draws = Draws::default();
+        let first = draws.turn(vec![key("hat"), key("shoe")]).await;
+        assert!(draws.is_taken(&[key("shoe"), key("sock")]));
+        assert!(!draws.is_taken(&[key("sock")]));
+        {
+            let second = draws.turn(vec![key("shoe")]);
+            tokio::pin!(second);
+            assert!(futures_util::poll!(&mut second).is_pending());
+            drop(first);
+            assert!(futures_util::poll!(&mut second).is_ready());
+        }
+        // One that went away while it waited.
+        let first = draws.turn(vec![key("hat")]).await;
+        let mut gone = Box::pin(draws.turn(vec![key("hat")]));
+        assert!(futures_util::poll!(&mut gone).is_pending());
+        drop(first);
+        drop(gone);
+        assert!(draws.0.lock().unwrap().is_empty());
+    }
+}

@@ -6,6 +6,7 @@
 mod again;
 mod away;
 mod definitions;
+mod draws;
 mod failover;
 mod masters;
 mod moving;

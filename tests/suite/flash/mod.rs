@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod differential;
+mod draws;
 mod hold_time;
 mod limits;
 mod openapi;
