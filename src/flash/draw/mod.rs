@@ -55,7 +55,7 @@ const DOUBLINGS_MAX: u32 = 3;
 const YIELDS_MAX: u32 = 4;
 
 /// So often a request looks again since something that it did not want was on its way.
-const STRAYS_MAX: u32 = 2;
+const STRAYS_MAX: u32 = 1;
 
 /// So often a request tries again with what others brought, before it counts as lost.
 const SHARED_MAX: u32 = 3;

@@ -150,3 +150,94 @@ fn is_shut(look: &BucketBooks, books: &Books) -> bool {
 fn silence() -> StoreError {
     StoreError::Unreachable("a bucket of the sale does not answer".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Timestamp, flash::SaleId};
+
+    const NOW: Timestamp = Timestamp::from_us(9_000_000);
+
+    fn item(id: &str) -> ItemId {
+        ItemId::new(id).unwrap()
+    }
+
+    fn line(id: &str, take: u64) -> Line {
+        Line { item: item(id), take }
+    }
+
+    fn buckets(count: usize) -> Vec<Bucket> {
+        let sale = SaleId::new("spring").unwrap();
+        (0..count).map(|shard| Bucket { sale: sale.clone(), shard }).collect()
+    }
+
+    /// A bucket with so many units of each item, which are for sale since, or from, a time.
+    fn look(items: &[(&str, u64)], reopens_at: Option<Timestamp>) -> BucketBooks {
+        let books = |&(id, available): &(&str, u64)| Books {
+            item: item(id),
+            share: available,
+            supply: available,
+            available,
+            held: 0,
+            sold: 0,
+            limit: None,
+            reopens_at,
+            takes: 0,
+        };
+        BucketBooks {
+            now: NOW,
+            version: 1,
+            orders_in_work: 0,
+            orders: 0,
+            in_transit: 0,
+            late_takes: 0,
+            late_takers: Vec::new(),
+            items: items.iter().map(books).collect(),
+        }
+    }
+
+    #[test]
+    fn what_each_line_lacks_is_with_the_richest_first_and_not_where_it_is_shut() {
+        let buckets = buckets(4);
+        let mut seen = Seen::new(&buckets, 1);
+        seen.put(0, Ok(Some(look(&[("hat", 1), ("shoe", 2)], None))));
+        seen.put(1, Ok(Some(look(&[("hat", 3), ("shoe", 1)], None))));
+        seen.put(2, Ok(Some(look(&[("shoe", 5)], None))));
+        let later = NOW.plus(Duration::from_millis(1));
+        seen.put(3, Ok(Some(look(&[("shoe", 90)], Some(later)))));
+        let lines = [line("hat", 3), line("shoe", 8)];
+        let needs = seen.needs(&lines);
+        let [need] = &needs[..] else { panic!("{needs:?}") };
+        assert_eq!((&need.line.item, need.missing), (&item("shoe"), 7));
+        assert_eq!(need.donors, [(5, &buckets[2]), (2, &buckets[0])]);
+        assert!(need.is_met() && seen.suffices(&lines) && !seen.reopens(&lines));
+        assert!(!seen.suffices(&[line("shoe", 9)]));
+        assert_eq!(seen.unheard(), None);
+    }
+
+    #[test]
+    fn who_does_not_answer_gives_nothing_and_is_not_forgotten() {
+        let buckets = buckets(3);
+        let mut seen = Seen::new(&buckets, 0);
+        seen.put(1, Ok(Some(look(&[("shoe", 2)], None))));
+        assert!(seen.own().is_err() && !seen.suffices(&[line("shoe", 1)]));
+        seen.put(0, Ok(Some(look(&[("shoe", 1)], None))));
+        assert!(seen.suffices(&[line("shoe", 3)]) && !seen.suffices(&[line("shoe", 4)]));
+        assert_eq!(seen.unheard(), Some(silence()));
+        let fault = StoreError::Unanswered("away".to_owned());
+        seen.put(2, Err(fault.clone()));
+        assert_eq!(seen.unheard(), Some(fault));
+    }
+
+    #[test]
+    fn what_came_to_a_dry_bucket_is_known_by_its_time() {
+        let buckets = buckets(1);
+        let mut seen = Seen::new(&buckets, 0);
+        let at = Timestamp::from_us(NOW.as_us() - 5_000);
+        seen.put(0, Ok(Some(look(&[("shoe", 0)], Some(at)))));
+        let lines = [line("shoe", 1)];
+        assert!(seen.has_got(&lines, Duration::from_millis(5)));
+        assert!(!seen.has_got(&lines, Duration::from_millis(4)));
+        assert!(!seen.has_got(&[line("hat", 1)], Duration::from_millis(5)));
+    }
+}
