@@ -42,13 +42,14 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         let change = SaleChange { sale, found: None, request_id: request_id.to_owned(), digest };
         let digest = change.digest.clone();
         // Never closed.
-        let _turn = self.changes.acquire().await;
+        let turn = self.changes.acquire().await;
         match self.store.change_sale(change).await? {
             SaleChanged::Done { .. } => {}
             SaleChanged::Repeated { digest: before } if before == digest => {}
             SaleChanged::Repeated { .. } => return Err(SaleError::RequestIdUsed),
             SaleChanged::Changed => return Err(SaleError::Exists(id)),
         }
+        drop(turn);
         self.told(&id).await
     }
 
@@ -119,7 +120,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         change: impl Fn(&Sale) -> Result<Sale, SaleError>,
     ) -> Result<(SaleStatus, bool), SaleError> {
         // Never closed.
-        let _turn = self.changes.acquire().await;
+        let turn = self.changes.acquire().await;
         for _ in 0..TRIES_MAX {
             let found = self.read(id).await?.ok_or_else(|| SaleError::Unknown(id.clone()))?;
             let changed =
@@ -140,8 +141,12 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
                 (SaleChanged::Repeated { digest: before }, _) if before != digest => {
                     return Err(SaleError::RequestIdUsed);
                 }
-                (SaleChanged::Done { .. }, _) => return Ok((self.told(id).await?, is_other)),
+                (SaleChanged::Done { .. }, _) => {
+                    drop(turn);
+                    return Ok((self.told(id).await?, is_other));
+                }
                 (SaleChanged::Repeated { .. }, _) => {
+                    drop(turn);
                     let status = self.told(id).await?;
                     let age = self.clock.redis_now().since(status.sale.updated_at);
                     return Ok((status, age < FRESH));

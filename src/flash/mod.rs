@@ -89,8 +89,8 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
     }
 
     /// Which item of `lines` (item and units) is certainly sold out for `buyer`, as far as this
-    /// node knows without asking. Nobody is named who has a reservation in the sale: the script
-    /// knows what to answer.
+    /// node knows without asking. It is told to nobody who may have a reservation of that item: the
+    /// script knows what to answer.
     ///
     /// A few hundred nanoseconds, and no allocation: this is how most of a hot sale's buyers are
     /// answered.

@@ -59,6 +59,8 @@ struct Memory {
     sale: Option<Arc<Sale>>,
     /// When it was asked that, by the monotonic clock; `None` before the first answer.
     sent_at: Option<Duration>,
+    /// When that answer came.
+    answered_at: Duration,
     /// How often the store was asked.
     tries: u64,
     /// Why it did not answer the last time, and when it was asked then.
@@ -84,19 +86,22 @@ impl Known {
         memory.sent_at.is_some_and(|at| at >= asked_at).then(|| memory.sale.clone())
     }
 
-    /// Takes what the store answered to a question sent at `sent_at`, unless a later one was
+    /// Takes what the store answered by `now` to a question sent at `sent_at`, unless a later one was
     /// answered before.
-    fn put(&self, sent_at: Duration, answer: Result<Option<Arc<Sale>>, StoreError>) {
+    fn put(&self, sent_at: Duration, answer: Result<Option<Arc<Sale>>, StoreError>, now: Duration) {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.tries += 1;
         match answer {
             Ok(sale) => {
                 memory.fault = None;
                 let version = |sale: &Option<Arc<Sale>>| sale.as_ref().map(|it| it.version);
-                let is_older = version(&sale) < version(&memory.sale);
+                // A question that was sent after an answer can find less only if Redis lost it.
+                let is_older =
+                    version(&sale) < version(&memory.sale) && sent_at <= memory.answered_at;
                 if memory.sent_at.is_none_or(|before| before <= sent_at) && !is_older {
                     memory.sale = sale;
                     memory.sent_at = Some(sent_at);
+                    memory.answered_at = now;
                 }
             }
             Err(error) => memory.fault = Some((error, sent_at)),
@@ -108,8 +113,12 @@ impl Memory {
     /// The sale as it was last read, if the store did not answer since.
     fn last_resort(&self, now: Duration) -> Option<Arc<Sale>> {
         let (fault, _) = self.fault.as_ref()?;
-        let is_usable = self.sent_at.is_some_and(|at| now.saturating_sub(at) < USABLE);
-        self.sale.clone().filter(|_| is_usable && fault.is_passing())
+        self.sale.clone().filter(|_| self.is_usable(now) && fault.is_passing())
+    }
+
+    fn is_usable(&self, now: Duration) -> bool {
+        let is_late = self.sent_at.is_none_or(|at| now.saturating_sub(at) >= USABLE);
+        self.sale.is_some() && !is_late
     }
 
     /// Whether the store was just asked in vain.
@@ -153,7 +162,8 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         let sent_at = self.clock.monotonic();
         let sale = self.store.sale(id).await?.map(Arc::new);
         if sale.is_some() {
-            self.known_of(id, sent_at).put(sent_at, Ok(sale.clone()));
+            let now = self.clock.monotonic();
+            self.known_of(id, sent_at).put(sent_at, Ok(sale.clone()), now);
         }
         Ok(sale)
     }
@@ -203,7 +213,7 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             Some((fault, _)) => Err(fault),
             None => {
                 let answer = self.store.sale(id).await.map(|sale| sale.map(Arc::new));
-                known.put(now, answer.clone());
+                known.put(now, answer.clone(), self.clock.monotonic());
                 answer
             }
         };
@@ -215,6 +225,9 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
             return Arc::clone(found);
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, it| it.memory().is_usable(now));
+        }
         if known.len() >= KNOWN_MAX {
             known.retain(|_, it| it.fresh(now).is_some());
         }

@@ -12,11 +12,12 @@ use super::owners::Owners;
 /// What a node knows of a sale of which something is sold out.
 pub(super) struct Known {
     pub(super) sale: Arc<Sale>,
-    /// Who may be owed a stored answer, if it is about `covered` items.
+    /// Who may be owed a stored answer, if it is about covered items: those of which no bucket had a
+    /// unit, all at one instant. Who took one since took it late.
     owners: Owners,
-    /// In the order of the sale's items: those of which no bucket had a unit, all at one instant. Who
-    /// took one since took it late.
-    covered: Vec<bool>,
+    /// In the order of the sale's items, of covered ones: how often units were taken, by bucket, as
+    /// of the last pass.
+    covered: Vec<Option<Box<[u64]>>>,
     /// Those of them of which the last pass found no unit that could be taken.
     seen: Vec<Option<Dry>>,
     /// Those of them of which no bucket had one, all at one instant of that pass.
@@ -57,7 +58,7 @@ impl Known {
         Self {
             sale: Arc::clone(sale),
             owners,
-            covered: dry.iter().map(Option::is_some).collect(),
+            covered: dry.iter().map(|dry| Some(dry.as_ref()?.takes())).collect(),
             said: vec![None; dry.len()],
             seen: dry,
             until: pass.over_at,
@@ -72,7 +73,7 @@ impl Known {
 
     /// Whether the owners of all these items are known.
     pub(super) fn covers(&self, dry: &[Option<Dry>]) -> bool {
-        self.covered.iter().zip(dry).all(|(covered, dry)| *covered || dry.is_none())
+        self.covered.iter().zip(dry).all(|(covered, dry)| covered.is_some() || dry.is_none())
     }
 
     /// What is known after one more pass, which asked for the late takers behind
@@ -82,8 +83,13 @@ impl Known {
             return None;
         }
         let owners = self.owners.with(&pass.looks)?;
-        let dry = pass.dry(sale).into_iter().zip(&self.covered);
-        let seen: Vec<_> = dry.map(|(dry, covered)| dry.filter(|_| *covered)).collect();
+        let covered = self.covered.iter().zip(&sale.items).map(|(before, item)| match before {
+            Some(before) => pass.takes_since(&item.id, before).map(Some),
+            None => Some(None),
+        });
+        let covered: Vec<_> = covered.collect::<Option<_>>()?;
+        let dry = pass.dry(sale).into_iter().zip(&covered);
+        let seen: Vec<_> = dry.map(|(dry, covered)| dry.filter(|_| covered.is_some())).collect();
         let (said, true_at) = if sale.buckets == 1 {
             (seen.clone(), pass.sent_at)
         } else {
@@ -93,7 +99,7 @@ impl Known {
         Some(Self {
             sale: Arc::clone(sale),
             owners,
-            covered: self.covered.clone(),
+            covered,
             seen,
             said,
             until: true_at + MEMORY_MAX,
@@ -129,7 +135,29 @@ impl Known {
     }
 }
 
+impl Dry {
+    fn takes(&self) -> Box<[u64]> {
+        self.marks.iter().map(|(takes, _)| *takes).collect()
+    }
+}
+
 impl Pass {
+    /// How often units of a covered item were taken now, by bucket; `None` unless all that were
+    /// taken since `before` can have been taken late. That is so if Redis fell back to an older
+    /// state, in which some were left.
+    fn takes_since(&self, item: &ItemId, before: &[u64]) -> Option<Box<[u64]>> {
+        let since = |(look, before): (&BucketBooks, &u64)| {
+            let books = look.items.iter().find(|books| books.item == *item)?;
+            let n_taken = books.takes.checked_sub(*before)?;
+            let can_be_late = books.reopens_at.is_some() || n_taken == 0 && books.available == 0;
+            // Of several buckets, transfers count as takes.
+            let n_late = look.late_takers.len() as u64;
+            let are_told = self.looks.len() > 1 || n_taken <= n_late;
+            (can_be_late && are_told).then_some(books.takes)
+        };
+        self.looks.iter().zip(before).map(since).collect()
+    }
+
     /// In the order of the sale's items: those of which no bucket has a unit that can be taken, and none
     /// is on its way to one.
     pub(super) fn dry(&self, sale: &Sale) -> Vec<Option<Dry>> {
@@ -170,218 +198,5 @@ pub(super) fn n_some(dry: &[Option<Dry>]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        model::{
-            Timestamp,
-            flash::{Buyer, SaleId, SaleItem},
-            stable_hash,
-        },
-        store::flash::Books,
-    };
-
-    const NOW: Timestamp = Timestamp::from_us(1_000_000_000);
-
-    fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
-
-    fn sale(buckets: usize) -> Arc<Sale> {
-        let item = |id: &str, limit| SaleItem { id: ItemId::new(id).unwrap(), supply: 9, limit };
-        Arc::new(Sale {
-            id: SaleId::new("s").unwrap(),
-            version: 3,
-            created_at: NOW,
-            updated_at: NOW,
-            is_closed: false,
-            opens_at: None,
-            closes_at: None,
-            hold: ms(1_000),
-            limit: Some(4),
-            items: vec![item("hat", None), item("shoe", Some(2))],
-            steps: Vec::new(),
-            buckets,
-            orders_in_work_max: 9,
-        })
-    }
-
-    /// A look: of each item how many are available, since when they are for sale (ms from the
-    /// look), and how often units were taken.
-    fn look(items: &[(&str, u64, Option<u64>, u64)]) -> BucketBooks {
-        let books = |&(item, available, reopens_ms, takes): &(&str, u64, Option<u64>, u64)| Books {
-            item: ItemId::new(item).unwrap(),
-            share: 9,
-            supply: 9,
-            available,
-            held: 0,
-            sold: 9 - available,
-            limit: None,
-            reopens_at: reopens_ms.map(|span| NOW.plus(ms(span))),
-            takes,
-        };
-        BucketBooks {
-            now: NOW,
-            version: 3,
-            orders_in_work: 0,
-            orders: 0,
-            in_transit: 0,
-            late_takes: 0,
-            late_takers: Vec::new(),
-            items: items.iter().map(books).collect(),
-        }
-    }
-
-    fn pass(sent_ms: u64, looks: Vec<BucketBooks>) -> Pass {
-        Pass { sent_at: ms(sent_ms), over_at: ms(sent_ms + 2), looks }
-    }
-
-    fn known(sale: &Arc<Sale>, pass: &Pass, owners: &[&str]) -> Known {
-        let mut read = vec![Vec::new(); sale.buckets];
-        for owner in owners {
-            let number = sale.bucket_number_of(&Buyer::new(owner).unwrap());
-            read[number].push(stable_hash(owner));
-        }
-        let known = Known::new(sale, pass.dry(sale), pass, Owners::new(read, &pass.looks));
-        known.after(sale, pass).unwrap()
-    }
-
-    /// A pass in which late takers of the first bucket are told, `late_takes` in all.
-    fn with_late(mut pass: Pass, late_takes: u64, takers: &[&str]) -> Pass {
-        pass.looks[0].late_takes = late_takes;
-        pass.looks[0].late_takers = takers.iter().map(ToString::to_string).collect();
-        pass
-    }
-
-    fn said(known: &Known, buyer: &str, lines: &[(&str, u64)]) -> Option<(String, Duration)> {
-        let said = known.sold_out(buyer, lines.iter().copied());
-        said.map(|(item, until)| (item.to_string(), until))
-    }
-
-    #[test]
-    fn only_what_is_dry_is_said_and_to_nobody_who_has_something() {
-        let sale = sale(1);
-        let pass = pass(0, vec![look(&[("hat", 3, None, 5), ("shoe", 0, None, 7)])]);
-        let known = known(&sale, &pass, &["jane"]);
-        let shoe = Some(("shoe".to_owned(), MEMORY_MAX));
-        assert_eq!(said(&known, "joe", &[("shoe", 1)]), shoe);
-        assert_eq!(said(&known, "joe", &[("hat", 1), ("shoe", 1)]), shoe);
-        assert_eq!(said(&known, "joe", &[("hat", 1)]), None);
-        assert_eq!(said(&known, "jane", &[("shoe", 1)]), None);
-        // Other answers come before the stock: an unknown item, and both limits.
-        assert_eq!(said(&known, "joe", &[("shoe", 1), ("sock", 1)]), None);
-        assert_eq!(said(&known, "joe", &[("shoe", 3)]), None);
-        assert_eq!(said(&known, "joe", &[("hat", 3), ("shoe", 2)]), None);
-    }
-
-    #[test]
-    fn units_that_are_back_are_none_until_they_are_for_sale() {
-        let sale = sale(1);
-        let back = |reopens| pass(10, vec![look(&[("hat", 3, None, 5), ("shoe", 2, reopens, 7)])]);
-        let until = |reopens| {
-            let known = known(&sale, &back(reopens), &[]);
-            said(&known, "joe", &[("shoe", 1)]).map(|(_, until)| until)
-        };
-        assert_eq!(until(Some(90)), Some(ms(100)));
-        assert_eq!(until(Some(499)), Some(ms(10) + MEMORY_MAX));
-        assert_eq!(until(Some(0)), None);
-        assert_eq!(until(None), None);
-    }
-
-    #[test]
-    fn another_look_extends_what_is_dry_still() {
-        let sale = sale(1);
-        let look_at = |sent_ms, hats| {
-            let looks = vec![look(&[("hat", hats, None, 5), ("shoe", 0, None, 7)])];
-            pass(sent_ms, looks)
-        };
-        let before = known(&sale, &look_at(0, 0), &["jane"]);
-        let now = before.after(&sale, &look_at(150, 1)).unwrap();
-        let shoe = Some(("shoe".to_owned(), ms(150) + MEMORY_MAX));
-        assert_eq!(said(&now, "joe", &[("shoe", 1)]), shoe);
-        assert_eq!(said(&now, "joe", &[("hat", 1)]), None);
-        assert_eq!(said(&now, "jane", &[("shoe", 1)]), None);
-        let later = now.after(&sale, &look_at(300, 0)).unwrap();
-        assert!(said(&later, "joe", &[("hat", 1)]).is_some());
-    }
-
-    #[test]
-    fn who_took_late_is_owed_an_answer_and_all_others_hear_sold_out_on() {
-        let sale = sale(1);
-        let dry = |sent_ms, takes| {
-            let looks = vec![look(&[("hat", 3, None, 5), ("shoe", 0, None, takes)])];
-            pass(sent_ms, looks)
-        };
-        let before = known(&sale, &dry(0, 7), &["jane"]);
-        assert_eq!(before.late_takes(), [0]);
-        let now = before.after(&sale, &with_late(dry(150, 9), 2, &["late", "later"])).unwrap();
-        assert_eq!(now.late_takes(), [2]);
-        let shoe = Some(("shoe".to_owned(), ms(150) + MEMORY_MAX));
-        assert_eq!(said(&now, "joe", &[("shoe", 1)]), shoe);
-        for owner in ["jane", "late", "later"] {
-            assert_eq!(said(&now, owner, &[("shoe", 1)]), None, "{owner}");
-        }
-        let one_untold = with_late(dry(300, 11), 4, &["latest"]);
-        assert!(now.after(&sale, &one_untold).is_none());
-        let fewer_than_before = with_late(dry(300, 8), 1, &[]);
-        assert!(now.after(&sale, &fewer_than_before).is_none());
-    }
-
-    #[test]
-    fn of_an_item_that_runs_out_later_the_owners_are_not_known() {
-        let sale = sale(1);
-        let hats = |sent_ms, hats| {
-            pass(sent_ms, vec![look(&[("hat", hats, None, 5), ("shoe", 0, None, 7)])])
-        };
-        let before = known(&sale, &hats(0, 3), &["jane"]);
-        let later = hats(150, 0);
-        let now = before.after(&sale, &later).unwrap();
-        assert!(!now.covers(&later.dry(&sale)));
-        assert_eq!(said(&now, "joe", &[("hat", 1)]), None);
-        assert!(said(&now, "joe", &[("shoe", 1)]).is_some());
-    }
-
-    #[test]
-    fn of_several_buckets_all_were_dry_at_once_only_between_two_passes() {
-        let sale = sale(2);
-        let dry = |sent_ms, takes| {
-            let looks = vec![look(&[("hat", 0, None, 5), ("shoe", 0, None, takes)]); 2];
-            pass(sent_ms, looks)
-        };
-        let before = known(&sale, &dry(0, 7), &[]);
-        let now = before.after(&sale, &dry(150, 7)).unwrap();
-        assert_eq!(said(&now, "joe", &[("hat", 1)]), Some(("hat".to_owned(), ms(2) + MEMORY_MAX)));
-        // A unit in one bucket is one for all.
-        let looks = vec![
-            look(&[("hat", 0, None, 5), ("shoe", 0, None, 7)]),
-            look(&[("hat", 1, None, 5), ("shoe", 0, None, 7)]),
-        ];
-        let now = now.after(&sale, &pass(300, looks)).unwrap();
-        assert_eq!(said(&now, "joe", &[("hat", 1)]), None);
-        assert!(said(&now, "joe", &[("shoe", 1)]).is_some());
-        // Taken in one bucket while the other was looked at: certain only after one pass more.
-        let now = now.after(&sale, &with_late(dry(450, 8), 1, &["late"])).unwrap();
-        assert_eq!(said(&now, "joe", &[("shoe", 1)]), None);
-        let now = now.after(&sale, &with_late(dry(600, 8), 1, &[])).unwrap();
-        assert!(said(&now, "joe", &[("shoe", 1)]).is_some());
-        assert!(said(&now, "joe", &[("hat", 1)]).is_some());
-    }
-
-    #[test]
-    fn while_units_are_on_their_way_nothing_is_dry() {
-        let sale = sale(2);
-        let dry = |sent_ms, in_transit| {
-            let looks = vec![look(&[("hat", 0, None, 5), ("shoe", 0, None, 7)]); 2];
-            let mut pass = pass(sent_ms, looks);
-            pass.looks[1].in_transit = in_transit;
-            pass
-        };
-        let mut now = known(&sale, &dry(0, 0), &["jane"]);
-        let mut heard = Vec::new();
-        for (sent_ms, in_transit) in [(150, 1), (300, 0), (450, 0)] {
-            now = now.after(&sale, &dry(sent_ms, in_transit)).unwrap();
-            heard.push(said(&now, "joe", &[("shoe", 1)]).is_some());
-        }
-        assert_eq!(heard, [false, false, true]);
-    }
-}
+#[path = "known_tests.rs"]
+mod tests;

@@ -52,6 +52,9 @@ const IDLE_MAX: u32 = 14;
 /// A reading of the reservations that took a span is not begun again for this multiple of it.
 const READ_SHARE: u32 = 1;
 
+/// Owners who were too many to be remembered are not read again for so long.
+const TOO_MANY_FOR: Duration = Duration::from_secs(60);
+
 /// The most sales that are remembered; buyers of any other are answered by the script.
 const SALES_MAX: usize = 1_024;
 
@@ -191,7 +194,10 @@ impl<S: Store + FlashStore, K: Clock> Memory<S, K> {
         let read = try_join_all(buckets.iter().map(|bucket| self.owners(bucket))).await;
         let took = self.clock.monotonic().saturating_sub(started);
         watched.read_again_after(self.clock.monotonic() + took * READ_SHARE);
-        let Some(read) = read?.into_iter().collect::<Option<Vec<_>>>() else { return Ok(()) };
+        let Some(read) = read?.into_iter().collect::<Option<Vec<_>>>() else {
+            watched.read_again_after(self.clock.monotonic() + TOO_MANY_FOR);
+            return Ok(());
+        };
         let known = Known::new(sale, dry, &last, Owners::new(read, &looks));
         let Some(pass) = self.pass(sale, Some(&known.late_takes())).await? else { return Ok(()) };
         watched.know(known.after(sale, &pass));

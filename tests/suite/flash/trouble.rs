@@ -67,7 +67,8 @@ async fn a_definition_is_asked_for_once_however_many_need_it() {
     let shop = Shop::start(&[]).await;
     shop.sell("s", 1_000, json!({})).await;
     let node = shop.another(&[]).await;
-    for (sale, status) in [("s", 200), ("none", 404)] {
+    // One that is not there may be made at any moment: whoever asks later asks anew.
+    for (sale, status, asked_max) in [("s", 200, 20.0), ("none", 404, 200.0)] {
         let before = node.metric(ASKED).await;
         let orders = (0..200).map(|number| {
             let (node, name) = (&node, format!("b{number}"));
@@ -75,8 +76,8 @@ async fn a_definition_is_asked_for_once_however_many_need_it() {
         });
         let told = futures_util::future::join_all(orders).await;
         assert!(told.iter().all(|it| *it == status), "{sale}: {told:?}");
-        // Once a second at the most, and this took a few.
+        // Of one that is there once a second at the most, and this took a few.
         let asked = node.metric(ASKED).await - before;
-        assert!((1.0..=20.0).contains(&asked), "{sale}: {asked}");
+        assert!((1.0..=asked_max).contains(&asked), "{sale}: {asked}");
     }
 }
