@@ -194,14 +194,16 @@ impl<S: Store + FlashStore, K: Clock> Sales<S, K> {
         asked_at: Duration,
     ) -> Result<Option<Arc<Sale>>, StoreError> {
         let before = known.memory();
-        let _turn = match known.turn.try_lock() {
-            Ok(turn) if !before.is_vain(asked_at) => turn,
-            // Whoever tries now may try in vain, as the one before did, and for long.
-            Ok(_) | Err(_) if let Some(sale) = before.last_resort(asked_at) => {
-                return Ok(Some(sale));
-            }
-            Ok(turn) => turn,
-            Err(_) => known.turn.lock().await,
+        let turn = known.turn.try_lock().ok();
+        // Whoever tries now may try in vain, as the one before did, and for long.
+        if (turn.is_none() || before.is_vain(asked_at))
+            && let Some(sale) = before.last_resort(asked_at)
+        {
+            return Ok(Some(sale));
+        }
+        let _turn = match turn {
+            Some(turn) => turn,
+            None => known.turn.lock().await,
         };
         let now = self.clock.monotonic();
         if let Some(sale) = known.since(asked_at) {

@@ -81,8 +81,8 @@ pub(super) struct Drawing<'a> {
     n_shared: u32,
     /// How long its last draw took.
     slot: Duration,
-    /// Once it looked: why it did not hear of all buckets, if it did not.
-    unheard: Option<Option<StoreError>>,
+    /// Whether its last look heard of all buckets, or why not; `None` before the first one.
+    heard: Option<Result<(), StoreError>>,
 }
 
 /// What a draw came to.
@@ -137,7 +137,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             n_strays: 0,
             n_shared: 0,
             slot: SLOT_MIN,
-            unheard: None,
+            heard: None,
         }
     }
 
@@ -171,8 +171,8 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
         loop {
             let now = self.clock.monotonic();
             let is_over = now >= *it.until.get_or_insert(now + PATIENCE);
-            if let Some(unheard) = it.unheard.as_ref().filter(|_| is_over) {
-                return unheard.clone().map_or(Ok(false), Err);
+            if let Some(heard) = it.heard.as_ref().filter(|_| is_over) {
+                return heard.clone().map(|()| false);
             }
             let mut turn = match it.turn.take() {
                 Some(turn) => turn,
@@ -258,8 +258,8 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             self.metrics.flash_draws.increment(1);
             let started = self.clock.monotonic();
             let seen = self.look_at_all(it, &buckets).await;
-            let unheard = seen.unheard();
-            it.unheard = Some(unheard.clone());
+            let heard = seen.heard();
+            it.heard = Some(heard.clone());
             // Drawn ones would have to wait, too.
             if seen.own()?.is_none() || seen.reopens(it.lines) {
                 return Ok(Drawn::SoldOut);
@@ -270,9 +270,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
             }
             let senders: Vec<_> = seen.senders().collect();
             if needs.iter().any(|need| !need.is_met()) {
-                if let Some(fault) = unheard {
-                    return Err(fault);
-                }
+                heard?;
                 if !senders.is_empty() && it.n_strays < STRAYS_MAX {
                     if !self.bring(&senders, it.lines).await? {
                         it.n_strays += 1;
@@ -288,7 +286,7 @@ impl<S: Store + FlashStore, K: Clock> Flash<S, K> {
                 let may_have_it = is_new && seen.has_got(it.lines, span);
                 return Ok(if may_have_it { Drawn::Again } else { Drawn::SoldOut });
             }
-            turn.found_left(started, unheard.as_ref());
+            turn.found_left(started, &heard);
             if turn.is_of_items() && !senders.is_empty() && n_yields < YIELDS_MAX {
                 let slot = slot_of(self.clock.monotonic().saturating_sub(started));
                 self.clock.sleep(self.chance(slot * 2)).await;

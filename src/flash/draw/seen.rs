@@ -13,7 +13,7 @@ use crate::{
 /// All buckets of a sale, as far as they answered.
 pub(super) struct Seen<'a> {
     /// In the order of their numbers.
-    pub(super) buckets: &'a [Bucket],
+    buckets: &'a [Bucket],
     /// The number of the bucket that draws.
     number: usize,
     /// By number; `None` while a bucket has not answered.
@@ -72,12 +72,15 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Why not all are known.
-    pub(super) fn unheard(&self) -> Option<StoreError> {
-        self.looks.iter().find_map(|look| match look {
-            None => Some(silence()),
-            Some(Look::Fault(fault)) => Some(fault.clone()),
-            Some(Look::Books(_) | Look::Nothing) => None,
+    /// Whether all have answered.
+    ///
+    /// # Errors
+    /// Why one did not.
+    pub(super) fn heard(&self) -> Result<(), StoreError> {
+        self.looks.iter().try_for_each(|look| match look {
+            None => Err(silence()),
+            Some(Look::Fault(fault)) => Err(fault.clone()),
+            Some(Look::Books(_) | Look::Nothing) => Ok(()),
         })
     }
 
@@ -212,7 +215,7 @@ mod tests {
         assert_eq!(need.donors, [(5, &buckets[2]), (2, &buckets[0])]);
         assert!(need.is_met() && seen.suffices(&lines) && !seen.reopens(&lines));
         assert!(!seen.suffices(&[line("shoe", 9)]));
-        assert_eq!(seen.unheard(), None);
+        assert_eq!(seen.heard(), Ok(()));
     }
 
     #[test]
@@ -223,10 +226,10 @@ mod tests {
         assert!(seen.own().is_err() && !seen.suffices(&[line("shoe", 1)]));
         seen.put(0, Ok(Some(look(&[("shoe", 1)], None))));
         assert!(seen.suffices(&[line("shoe", 3)]) && !seen.suffices(&[line("shoe", 4)]));
-        assert_eq!(seen.unheard(), Some(silence()));
+        assert_eq!(seen.heard(), Err(silence()));
         let fault = StoreError::Unanswered("away".to_owned());
         seen.put(2, Err(fault.clone()));
-        assert_eq!(seen.unheard(), Some(fault));
+        assert_eq!(seen.heard(), Err(fault));
     }
 
     #[test]

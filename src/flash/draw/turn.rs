@@ -32,8 +32,9 @@ struct Last {
     brought_at: HashMap<usize, Duration>,
     /// When a draw began that found too few units in all buckets together, and how many it was for.
     dry: HashMap<ItemId, (Duration, u64)>,
-    /// When a draw last found that all buckets together have enough, and why it did not hear of all.
-    left: Option<(Duration, Option<StoreError>)>,
+    /// When a draw last found that all buckets together have enough, and whether it heard of all, or
+    /// why not.
+    left: Option<(Duration, Result<(), StoreError>)>,
     /// When a draw failed, and why.
     fault: Option<(Duration, StoreError)>,
 }
@@ -116,8 +117,8 @@ impl Turn<'_> {
             return Some(Err(fault.clone()));
         }
         let mut left = self.lasts.iter().filter_map(|last| last.left.as_ref());
-        let (_, unheard) = left.find(|(at, _)| it.is_over && is_later(at))?;
-        Some(unheard.clone().map_or(Ok(false), Err))
+        let (_, heard) = left.find(|(at, _)| it.is_over && is_later(at))?;
+        Some(heard.clone().map(|()| false))
     }
 
     pub(super) fn brought(&mut self, number: usize, now: Duration) {
@@ -130,8 +131,8 @@ impl Turn<'_> {
     }
 
     /// A draw that began at `since` found enough of all, wherever it is.
-    pub(super) fn found_left(&mut self, since: Duration, unheard: Option<&StoreError>) {
-        self.tell(|last| last.left = Some((since, unheard.cloned())));
+    pub(super) fn found_left(&mut self, since: Duration, heard: &Result<(), StoreError>) {
+        self.tell(|last| last.left = Some((since, heard.clone())));
     }
 
     pub(super) fn failed(&mut self, now: Duration, fault: &StoreError) {
@@ -204,11 +205,11 @@ mod tests {
         turn.found_dry(&line("hat", 2), at(12));
         turn.found_dry(&line("sock", 1), at(12));
         turn.failed(at(10), &fault);
-        turn.found_left(at(12), None);
+        turn.found_left(at(12), &Ok(()));
         assert_eq!(turn.known_to(&it), None);
 
         assert_eq!(turn.known_to(&Waited { is_over: true, ..it }), Some(Ok(false)));
-        turn.found_left(at(12), Some(&fault));
+        turn.found_left(at(12), &Err(fault.clone()));
         assert_eq!(turn.known_to(&Waited { is_over: true, ..it }), Some(Err(fault.clone())));
         turn.failed(at(12), &fault);
         assert_eq!(turn.known_to(&it), Some(Err(fault)));

@@ -93,9 +93,10 @@ impl ConnectError {
 
 impl RedisStore {
     /// Connects to `url` (`redis://…`, `redis+unix://…`), which names a single Redis or any node of a
-    /// Cluster, sees that it can be used, and loads the scripts. Masters of a Cluster that do not answer
-    /// are left for later, but for that of the key that describes the deployment. To be called in a runtime, in which
-    /// the store's tasks then run. Redis's time is told to `clock`, now and with each answer.
+    /// Cluster, sees that it can be used, and loads the scripts. Masters of a Cluster that do not
+    /// answer are left for later, but for that of the key that describes the deployment. To be
+    /// called in a runtime, in which the store's tasks then run. Redis's time is told to `clock`, now
+    /// and with each answer.
     ///
     /// # Errors
     /// See [`ConnectError`].
