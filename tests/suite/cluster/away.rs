@@ -7,11 +7,14 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{
-    cluster::RedisCluster,
-    participant::{Answer, Participant},
-    redis::fresh_name,
-    server::{PATIENCE, Server},
+use crate::{
+    flash::shop::{buy, payment, sell},
+    support::{
+        cluster::RedisCluster,
+        participant::{Answer, Participant},
+        redis::fresh_name,
+        server::{PATIENCE, Server},
+    },
 };
 
 /// It has the first shard. The key that describes the deployment and the registry of sales are on the
@@ -89,18 +92,14 @@ impl Scene {
     async fn order(&mut self) {
         self.bank.answers("/pay", &[Answer::Ongoing]);
         let node = &self.nodes[0];
-        let sale = json!({
-            "request_id": "r", "id": "s", "buckets": 3, "items": [{"id": "x", "stock": 60}],
-            "hold_seconds": HOLD.as_secs(),
-            "steps": [{"action": self.bank.url("/pay"), "compensate": self.bank.url("/refund")}],
+        let fields = json!({
+            "buckets": 3, "hold_seconds": HOLD.as_secs(), "steps": payment(&self.bank),
         });
-        assert_eq!(node.post("/api/flash/sales", sale.to_string()).await.status, 200);
+        sell(node, "s", 60, fields).await;
         for number in 0..40 {
-            let items = json!([{"id": "x", "take": 1}]);
             let (id, buyer) = (format!("o{number}"), format!("b{number}"));
-            let order = json!({"order_id": id, "buyer": buyer, "items": items});
             let asked = Instant::now();
-            let reply = node.post("/api/flash/sales/s/orders", order.to_string()).await;
+            let reply = buy(node, "s", &id, &buyer, 1).await;
             assert_eq!(reply.status, 200, "{reply:?}");
             let gid = reply.json()["gid"].as_str().expect("a gid").to_owned();
             let shard = gid.rsplit_once('~').and_then(|(_, shard)| shard.parse().ok());

@@ -6,10 +6,13 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{
-    cluster::{RedisCluster, slot_of},
-    redis::fresh_name,
-    server::{PATIENCE, Reply, Server},
+use crate::{
+    flash::shop,
+    support::{
+        cluster::{RedisCluster, slot_of},
+        redis::fresh_name,
+        server::{PATIENCE, Reply, Server},
+    },
 };
 
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -19,11 +22,10 @@ const BESIDES: Duration = Duration::from_millis(1_500);
 
 const STOCK: u64 = 120;
 
+/// Orders of the sale `s`; answers how long it took, too.
 async fn buy(node: &Server, order: &str, buyer: &str, take: u64) -> (Reply, Duration) {
-    let items = json!([{"id": "shoe", "take": take}]);
-    let body = json!({"order_id": order, "buyer": buyer, "items": items});
     let started = Instant::now();
-    let reply = node.post("/api/flash/sales/s/orders", body.to_string()).await;
+    let reply = shop::buy(node, "s", order, buyer, take).await;
     (reply, started.elapsed())
 }
 
@@ -49,11 +51,7 @@ async fn while_a_master_is_silent_the_buckets_of_the_others_sell_all_they_have_i
     let flags = ["--key-prefix", &prefix, "--redis-timeout", "1s"];
     let nodes =
         [Server::start(&cluster.url(), &flags).await, Server::start(&cluster.url(), &flags).await];
-    let sale = json!({
-        "request_id": "r", "id": "s", "buckets": 6, "hold_seconds": 600,
-        "items": [{"id": "shoe", "stock": STOCK}],
-    });
-    assert_eq!(nodes[0].post("/api/flash/sales", sale.to_string()).await.status, 200);
+    shop::sell(&nodes[0], "s", STOCK, json!({"buckets": 6})).await;
     let mut buyers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for number in 0..48 {
         let buyer = format!("buyer-{number}");

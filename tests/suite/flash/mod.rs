@@ -10,7 +10,7 @@ mod orders;
 pub(crate) mod property;
 mod reconcile;
 mod sales;
-mod shop;
+pub(crate) mod shop;
 mod sold_out;
 mod stock_branches;
 pub(crate) mod table;

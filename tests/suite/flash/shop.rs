@@ -45,18 +45,7 @@ impl Shop {
 
     /// Makes a sale named `id` of one item `shoe` with `stock` units; `fields` are added.
     pub(super) async fn sell(&self, id: &str, stock: u64, fields: Value) {
-        let mut sale = json!({
-            "request_id": fresh_name(),
-            "id": id,
-            "items": [{"id": "shoe", "stock": stock}],
-            "hold_seconds": 600,
-        });
-        let (Value::Object(all), Value::Object(fields)) = (&mut sale, fields) else {
-            panic!("two objects")
-        };
-        all.extend(fields);
-        let reply = self.post("/api/flash/sales", sale.to_string()).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
+        sell(self, id, stock, fields).await;
     }
 
     /// The keys of all buckets that end with `name`, such as `f:spring`.
@@ -139,7 +128,7 @@ pub(super) fn steps(bank: &Participant) -> Value {
 }
 
 /// One step, `/pay`, undone by `/refund`.
-pub(super) fn payment(bank: &Participant) -> Value {
+pub(crate) fn payment(bank: &Participant) -> Value {
     json!([{"action": bank.url("/pay"), "compensate": bank.url("/refund")}])
 }
 
@@ -153,8 +142,24 @@ pub(super) async fn order(node: &Server, sale: &str, body: &Value) -> Reply {
     node.post(&format!("/api/flash/sales/{sale}/orders"), body.to_string()).await
 }
 
+/// Makes a sale named `id` of one item `shoe` with `stock` units; `fields` are added.
+pub(crate) async fn sell(node: &Server, id: &str, stock: u64, fields: Value) {
+    let mut sale = json!({
+        "request_id": fresh_name(),
+        "id": id,
+        "items": [{"id": "shoe", "stock": stock}],
+        "hold_seconds": 600,
+    });
+    let (Value::Object(all), Value::Object(fields)) = (&mut sale, fields) else {
+        panic!("two objects")
+    };
+    all.extend(fields);
+    let reply = node.post("/api/flash/sales", sale.to_string()).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
 /// Orders `take` shoes.
-pub(super) async fn buy(
+pub(crate) async fn buy(
     node: &Server,
     sale: &str,
     order_id: &str,
